@@ -1,0 +1,75 @@
+# Makefile of gthread. `make help` lists the targets; V=1 shows the commands.
+
+BUILD   ?= build
+CC      ?= gcc
+CXX     ?= g++
+ARCH    := $(shell uname -m)
+PREFIX  ?= /usr/local
+LIBDIR  ?= $(PREFIX)/lib
+DESTDIR ?=
+
+WARN     = -Wall -Wextra -Werror
+OPT     ?= -O2 -g
+CFLAGS  += $(OPT) $(WARN)
+CXXFLAGS += $(OPT) $(WARN)
+# -fno-plt would resolve every import at load time, which single-threaded programs would feel.
+LIB_CFLAGS = -std=gnu11 -D_GNU_SOURCE -fPIC -fvisibility=hidden -fno-strict-aliasing \
+             -fasynchronous-unwind-tables -I. -Iarch/$(ARCH) -I$(BUILD)/gen
+LIB_LDFLAGS = -shared -Wl,-soname,libgthread.so -Wl,-z,nodelete -Wl,-z,noexecstack \
+              -Wl,--version-script=$(BUILD)/gen/exports.map \
+              $(BUILD)/gen/aliases.ld
+
+LIB    := $(BUILD)/libgthread.so
+SRCS   := $(wildcard sched/*.c shim/*.c interpose/*.c arch/$(ARCH)/*.c arch/$(ARCH)/*.S)
+OBJS   := $(patsubst %,$(BUILD)/%.o,$(SRCS))
+GEN    := $(BUILD)/gen/next.h
+
+Q := $(if $(V),,@)
+
+.PHONY: all deps demo check check-all stress bench format lint install clean help
+all: $(LIB)
+
+$(GEN): interpose/symbols.tab tools/gen-symbols
+	$(Q)tools/gen-symbols $< $(BUILD)/gen
+
+$(BUILD)/%.c.o: %.c $(GEN)
+	@mkdir -p $(@D)
+	@echo "  CC    $<"
+	$(Q)$(CC) $(CFLAGS) $(LIB_CFLAGS) -MMD -MP -c $< -o $@
+
+$(BUILD)/%.S.o: %.S
+	@mkdir -p $(@D)
+	@echo "  AS    $<"
+	$(Q)$(CC) $(LIB_CFLAGS) -MMD -MP -c $< -o $@
+
+$(LIB): $(OBJS) $(GEN)
+	@echo "  LD    $@"
+	$(Q)$(CC) $(CFLAGS) $(LIB_CFLAGS) $(OBJS) $(LIB_LDFLAGS) -o $@
+
+-include $(OBJS:.o=.d)
+-include tests/tests.mk
+
+deps: ## install what building and testing needs (Debian 12, root)
+	$(Q)tools/deps
+
+demo: $(LIB) ## run a real program with and without the preload, print before and after
+	$(Q)tools/demo $(LIB)
+
+bench: $(LIB) ## the micro-benchmarks, as ratios to NPTL
+	$(Q)tests/bench/run $(LIB)
+
+format: ## clang-format all sources
+	$(Q)clang-format -i $$(git ls-files '*.c' '*.h' '*.cc')
+
+lint: $(GEN) ## clang-format and clang-tidy without complaint
+	$(Q)clang-format --dry-run -Werror $$(git ls-files '*.c' '*.h' '*.cc')
+	$(Q)clang-tidy --quiet --warnings-as-errors='*' $(filter %.c,$(SRCS)) -- $(LIB_CFLAGS)
+
+install: $(LIB) ## DESTDIR, PREFIX, LIBDIR
+	install -D -m 755 $(LIB) $(DESTDIR)$(LIBDIR)/libgthread.so
+
+clean: ## remove the build folder
+	rm -rf $(BUILD)
+
+help: ## this text
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort

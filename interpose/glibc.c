@@ -1,0 +1,283 @@
+/* glibc.c - what the running glibc keeps private, found out and tested at the first pthread_create
+ *
+ * Offsets in struct pthread come from the _thread_db_* symbols that libc exports for debuggers,
+ * the rest from one probe thread that libc itself makes on a stack of ours: there, fields can be
+ * found by the values that they must have. Every fact is checked once more against the probe
+ * thread or the calling one; a disagreement means an unknown glibc, and the program runs on libc's
+ * threads (DANGERS C6). Numbers in comments are those of glibc 2.36.
+ */
+#include "interpose/glibc.h"
+#include "shim/config.h"
+#include "shim/shim.h"
+
+#include <dlfcn.h>
+#include <gnu/libc-version.h>
+#include <resolv.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+
+#define PROBE_STACK (128UL << 10)
+#define PROBE_RESULT ((void *)0x5eed5eedUL)
+
+/* Set by GTHREAD_DEBUG=glibc=unknown: one fact is made to disagree. */
+bool glibc_pretend_unknown;
+
+static int unknown(const char *what) {
+    complain("glibc %s is not known here (%s): running on the system's threads",
+             gnu_get_libc_version(), what);
+    return ENOTSUP;
+}
+
+static void *private_symbol(const char *name) {
+    void *p = dlsym(RTLD_DEFAULT, name);
+    if (!p)
+        dlerror(); /* do not leave it for the program to find */
+    return p;
+}
+
+/* struct pthread's field as libc describes it to debuggers: {bits, elements, offset}. */
+static bool db_field(const char *name, size_t *offset) {
+    const uint32_t *desc = private_symbol(name);
+    if (desc)
+        *offset = desc[2];
+    return desc != NULL;
+}
+
+size_t glibc_tid_offset(void) {
+    size_t off = 0;
+    db_field("_thread_db_pthread_tid", &off);
+    return off;
+}
+
+/* ---- symbols ----------------------------------------------------------------------------------- */
+
+static bool find_functions(void) {
+    glibc.allocate_tls = private_symbol("_dl_allocate_tls");
+    glibc.allocate_tls_init = private_symbol("_dl_allocate_tls_init");
+    glibc.deallocate_tls = private_symbol("_dl_deallocate_tls");
+    glibc.ctype_init = private_symbol("__ctype_init");
+    glibc.call_tls_dtors = private_symbol("__call_tls_dtors");
+    return glibc.allocate_tls && glibc.allocate_tls_init && glibc.deallocate_tls &&
+           glibc.ctype_init && glibc.call_tls_dtors;
+}
+
+static bool find_described(size_t *schedpolicy, size_t *start_routine) {
+    const uint32_t *size = private_symbol("_thread_db_sizeof_pthread");
+    size_t report_events;
+    if (!size || !db_field("_thread_db_pthread_list", &glibc.off_list) ||
+        !db_field("_thread_db_pthread_cancelhandling", &glibc.off_cancelhandling) ||
+        !db_field("_thread_db_pthread_specific", &glibc.off_specific) ||
+        !db_field("_thread_db_pthread_report_events", &report_events) ||
+        !db_field("_thread_db_pthread_schedpolicy", schedpolicy) ||
+        !db_field("_thread_db_pthread_start_routine", start_routine))
+        return false;
+    glibc.off_tid = glibc_tid_offset();
+    glibc.pthread_size = *size;
+    /* struct pthread: ... cleanup_jmp_buf, cancelhandling, flags, specific_1stblock[32],
+     * specific[32], bool specific_used, report_events, user_stack, stopped_start ... result,
+     * schedparam, schedpolicy, start_routine. Confirmed by the probe. */
+    glibc.off_cleanup_jmp_buf = glibc.off_cancelhandling - 8;
+    glibc.off_specific_1st = glibc.off_specific - 32 * 16;
+    glibc.off_user_stack = report_events + 1;
+    glibc.off_result = *schedpolicy - sizeof(struct sched_param) - sizeof(void *);
+    return glibc.off_tid && glibc.off_specific_1st == glibc.off_cancelhandling + 8;
+}
+
+static bool find_tls(void) {
+    void (*info)(size_t *, size_t *) = private_symbol("_dl_get_tls_static_info");
+    if (!info)
+        return false;
+    info(&glibc.tls_size, &glibc.tls_align);
+    const size_t *rseq_offset = private_symbol("__rseq_offset");
+    const unsigned *rseq_size = private_symbol("__rseq_size");
+    if (rseq_offset && rseq_size)
+        glibc.off_rseq_cpu_id = *rseq_offset + 4;
+    return glibc.tls_size > glibc.pthread_size && glibc.tls_align &&
+           !(glibc.tls_align & (glibc.tls_align - 1));
+}
+
+/* ---- the list of stacks ------------------------------------------------------------------------- */
+
+struct list {
+    struct list *next, *prev;
+};
+
+/* True if `head` is a closed list of plausible length; *found: `elem` is on it. */
+static bool list_sane(struct list *head, struct list *elem, bool *found) {
+    struct list *l = head;
+    for (int i = 0; i < 100000; i++) {
+        if (!l->next || l->next->prev != l)
+            return false;
+        l = l->next;
+        *found |= l == elem;
+        if (l == head)
+            return true;
+    }
+    return false;
+}
+
+/* In _rtld_global: dl_stack_used, dl_stack_user, dl_stack_cache (lists), dl_stack_cache_actsize,
+ * dl_in_flight_stack (words), dl_stack_cache_lock. The caller is the only thread. */
+static bool find_stack_list(void) {
+    char *rtld = private_symbol("_rtld_global");
+    size_t off;
+    if (!rtld || !db_field("_thread_db_rtld_global__dl_stack_user", &off))
+        return false;
+    struct list *user = (struct list *)(rtld + off);
+    struct list *mine = (struct list *)(arch_tp() + glibc.off_list);
+    bool found = false, ignored = false;
+    if (!list_sane(user - 1, mine, &found) || !list_sane(user, mine, &found) ||
+        !list_sane(user + 1, mine, &ignored) || !found)
+        return false;
+    uintptr_t *words = (uintptr_t *)(user + 2);
+    glibc.dl_stack_user = user;
+    glibc.dl_stack_lock = (_Atomic uint32_t *)(words + 2);
+    return words[0] < (1UL << 40) && words[1] == 0 && atomic_load(glibc.dl_stack_lock) == 0;
+}
+
+/* ---- the probe thread ------------------------------------------------------------------------------ */
+
+struct probe {
+    char *stack;
+    size_t schedpolicy, start_routine;
+    pthread_key_t key;
+    uintptr_t tp;
+    const char *wrong; /* the first fact that disagreed */
+};
+
+static void *probe_thread(void *arg);
+
+static _Thread_local bool key_destroyed;
+static void key_destructor(void *v) {
+    (void)v;
+    key_destroyed = true;
+}
+
+/* After a thread's start routine returns, start_thread calls __call_tls_dtors,
+ * __nptl_deallocate_tsd and __libc_thread_freeres, in this order. The latter two are hidden, so
+ * their addresses are taken from the calls (opcode e8) near the routine's return address. */
+static bool find_exit_calls(const unsigned char *ret) {
+    const int around = 1024, gap = 24;
+    for (const unsigned char *p = ret - around; p < ret + around; p++) {
+        const unsigned char *call[3] = {p, NULL, NULL};
+        void (*target[3])(void) = {NULL, NULL, NULL};
+        for (int i = 0; i < 3; i++) {
+            for (int k = 0; i && k < gap && !call[i]; k++)
+                if (call[i - 1][5 + k] == 0xe8)
+                    call[i] = call[i - 1] + 5 + k;
+            if (!call[i] || *call[i] != 0xe8)
+                break;
+            int32_t rel;
+            memcpy(&rel, call[i] + 1, 4);
+            target[i] = (void (*)(void))(uintptr_t)(call[i] + 5 + rel);
+        }
+        if (target[0] == glibc.call_tls_dtors && target[2]) {
+            glibc.deallocate_tsd = target[1];
+            glibc.thread_freeres = target[2];
+            return true;
+        }
+    }
+    return false;
+}
+
+/* stackblock, stackblock_size, guardsize: consecutive words with values that we chose. */
+static bool find_stackblock(const struct probe *p) {
+    for (size_t off = p->start_routine; off + 24 <= glibc.pthread_size; off += 8) {
+        const uintptr_t *w = (const uintptr_t *)(p->tp + off);
+        if (w[0] == (uintptr_t)p->stack && w[1] == PROBE_STACK && w[2] == 0) {
+            glibc.off_stackblock = off;
+            glibc.off_stackblock_size = off + 8;
+            glibc.off_guardsize = off + 16;
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool in_stack(const struct probe *p, uintptr_t v) {
+    return v - (uintptr_t)p->stack < PROBE_STACK;
+}
+
+static const char *probe_facts(struct probe *p, const unsigned char *ret) {
+    uintptr_t tp = p->tp;
+    if (!in_stack(p, tp) || *(int32_t *)(tp + glibc.off_tid) != (int32_t)sys(SYS_gettid))
+        return "tid";
+    if (*(void **)(tp + p->start_routine) != (void *)probe_thread)
+        return "start_routine";
+    if (!in_stack(p, *(uintptr_t *)(tp + glibc.off_cleanup_jmp_buf)))
+        return "cleanup_jmp_buf";
+    if (*(void **)(tp + glibc.off_specific) != (void *)(tp + glibc.off_specific_1st))
+        return "specific";
+    if (*(unsigned char *)(tp + glibc.off_user_stack) != 1)
+        return "user_stack";
+    if (!find_stackblock(p))
+        return "stackblock";
+    uintptr_t head = 0;
+    size_t len = 0;
+    if (sys(SYS_get_robust_list, 0, &head, &len) || head - tp >= glibc.pthread_size)
+        return "robust_head";
+    glibc.off_robust_head = head - tp;
+    glibc.off_robust_prev = glibc.off_robust_head - 8;
+    if (*(uintptr_t *)(tp + glibc.off_robust_prev) != head)
+        return "robust_prev";
+    uintptr_t resp = (uintptr_t)private_symbol("__resp");
+    glibc.resp_from_tp = (intptr_t)(resp - tp);
+    glibc.off_res = resp ? *(uintptr_t *)resp - tp : 0;
+    if (!resp || glibc.off_res >= glibc.pthread_size)
+        return "res";
+    if (!find_exit_calls(ret))
+        return "thread exit";
+    if (pthread_setspecific(p->key, p))
+        return "keys";
+    glibc.deallocate_tsd();
+    return key_destroyed && !pthread_getspecific(p->key) ? NULL : "deallocate_tsd";
+}
+
+static void *probe_thread(void *arg) {
+    struct probe *p = arg;
+    p->tp = arch_tp();
+    p->wrong = probe_facts(p, __builtin_return_address(0));
+    return PROBE_RESULT;
+}
+
+static const char *run_probe(struct probe *p) {
+    pthread_attr_t attr;
+    pthread_t th;
+    void *result = NULL;
+    pthread_attr_init(&attr);
+    pthread_attr_setstack(&attr, p->stack, PROBE_STACK);
+    int err = next(pthread_create)(&th, &attr, probe_thread, p);
+    pthread_attr_destroy(&attr);
+    if (err)
+        return "cannot make a probe thread";
+    next(pthread_join)(th, &result);
+    if (!p->wrong && *(void **)(p->tp + glibc.off_result) != PROBE_RESULT)
+        return "result";
+    return p->wrong;
+}
+
+/* ---- all of it ---------------------------------------------------------------------------------- */
+
+int glibc_probe(void) {
+    if (glibc.dl_stack_user) /* a fork child: the same libc */
+        return 0;
+    struct probe p = {0};
+    if (!find_functions())
+        return unknown("functions");
+    if (!find_described(&p.schedpolicy, &p.start_routine) || glibc_pretend_unknown)
+        return unknown("struct pthread");
+    if (!find_tls())
+        return unknown("static TLS");
+    p.stack = mmap(NULL, PROBE_STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (p.stack == MAP_FAILED || pthread_key_create(&p.key, key_destructor)) {
+        complain("no memory to start: running on the system's threads");
+        return ENOMEM;
+    }
+    const char *wrong = run_probe(&p);
+    pthread_key_delete(p.key);
+    munmap(p.stack, PROBE_STACK);
+    if (!wrong && !find_stack_list())
+        wrong = "stack list";
+    return wrong ? unknown(wrong) : 0;
+}

@@ -1,0 +1,160 @@
+/* init.c - the library's constructor and its switches
+ *
+ * The constructor runs in every program that inherits the preload, so it only notes where the
+ * switches stand in the environment. They are read at the first pthread_create, and only then is
+ * a wrong one complained about.
+ */
+#include "interpose/glibc.h"
+#include "shim/config.h"
+#include "shim/shim.h"
+
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+
+struct settings settings;
+
+static bool stats_at_exit;
+
+/* ---- the number of Ps ---------------------------------------------------------------------------- */
+
+static uint32_t cpus_of_affinity(void) {
+    unsigned long mask[SCHED_MAX_PROCS / 64] = {0};
+    long bytes = sys(SYS_sched_getaffinity, 0, sizeof mask, mask);
+    uint32_t n = 0;
+    for (long i = 0; i < bytes / 8; i++)
+        n += (uint32_t)__builtin_popcountl(mask[i]);
+    return n ? n : 1;
+}
+
+/* Reads a small file without stdio. False if it cannot be read. */
+static bool slurp(const char *path, char *buf, size_t size) {
+    long fd = sys(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return false;
+    long n = sys(SYS_read, fd, buf, size - 1);
+    sys(SYS_close, fd);
+    buf[n < 0 ? 0 : n] = 0;
+    return n > 0;
+}
+
+/* CPUs that the cgroup's quota allows, rounded up; 0: no quota. cgroup v2, cpu.max. */
+static uint32_t cpus_of_quota(void) {
+    char groups[1024], path[1200], max[64];
+    if (!slurp("/proc/self/cgroup", groups, sizeof groups))
+        return 0;
+    const char *v2 = strstr(groups, "0::/");
+    if (!v2)
+        return 0;
+    v2 += 3;
+    snprintf(path, sizeof path, "/sys/fs/cgroup%.*s/cpu.max", (int)strcspn(v2, "\n"), v2);
+    unsigned long quota, period;
+    if (!slurp(path, max, sizeof max) || sscanf(max, "%lu %lu", &quota, &period) != 2 || !period)
+        return 0;
+    return (uint32_t)((quota + period - 1) / period);
+}
+
+static uint32_t procs_default(void) {
+    uint32_t n = cpus_of_affinity(), quota = cpus_of_quota();
+    return quota && quota < n ? quota : n;
+}
+
+static uint32_t procs_read(const char *word) {
+    uint32_t dflt = procs_default();
+    if (!word)
+        return dflt;
+    char *end;
+    errno = 0;
+    unsigned long n = strtoul(word, &end, 10);
+    if (*word >= '0' && *word <= '9' && !*end && !errno && n >= 1 && n <= SCHED_MAX_PROCS)
+        return (uint32_t)n;
+    complain("GTHREAD_PROCS=%.40s: not a number from 1 to %d; using %u", word, SCHED_MAX_PROCS,
+             dflt);
+    return dflt;
+}
+
+/* ---- GTHREAD_DEBUG ----------------------------------------------------------------------------------- */
+
+static bool debug_word(const char *w, size_t n, struct sched_config *cfg) {
+#define IS(text) (n == sizeof(text) - 1 && !memcmp(w, text, n))
+    if (IS("fsbase=prctl"))
+        cfg->fs_by_syscall = true;
+    else if (IS("sigquit"))
+        cfg->sigquit = true;
+    else if (IS("glibc=unknown"))
+        glibc_pretend_unknown = true;
+    else if (n > 11 && !memcmp(w, "schedtrace=", 11))
+        return (cfg->schedtrace_ms = (uint32_t)strtoul(w + 11, NULL, 10)) > 0;
+    else
+        return false;
+    return true;
+#undef IS
+}
+
+static void debug_read(const char *words, struct sched_config *cfg) {
+    while (words && *words) {
+        size_t n = strcspn(words, ",");
+        if (n && !debug_word(words, n, cfg))
+            complain("GTHREAD_DEBUG: %.*s: no such switch (there are: fsbase=prctl, "
+                     "schedtrace=MS, sigquit, glibc=unknown)",
+                     (int)(n > 80 ? 80 : n), words);
+        words += n + (words[n] == ',');
+    }
+}
+
+void config_read(struct sched_config *cfg) {
+    *cfg = (struct sched_config){.procs = procs_read(settings.procs)};
+    debug_read(settings.debug, cfg);
+    cfg->stats = settings.stats && strcmp(settings.stats, "0") != 0;
+    stats_at_exit = cfg->stats;
+}
+
+/* ---- SIGQUIT ------------------------------------------------------------------------------------------ */
+
+static void on_sigquit(int sig) {
+    (void)sig;
+    int err = errno;
+    stats_print();
+    dump_goroutines(2);
+    errno = err;
+}
+
+void config_sigquit(void) {
+    struct sigaction sa = {.sa_handler = on_sigquit, .sa_flags = SA_RESTART};
+    sigaction(SIGQUIT, &sa, NULL);
+}
+
+/* ---- constructor and destructor ------------------------------------------------------------------------- */
+
+__attribute__((constructor)) static void gthread_init(int argc, char **argv, char **envp) {
+    (void)argc;
+    (void)argv;
+    for (; envp && *envp; envp++) {
+        const char *e = *envp;
+        if (memcmp(e, "GTHREAD", e[0] == 'G' && strlen(e) >= 7 ? 7 : 0) || e[0] != 'G')
+            continue;
+        e += 7;
+        if (!strncmp(e, "=", 1))
+            settings.off = !strcmp(e + 1, "off");
+        else if (!strncmp(e, "_PROCS=", 7))
+            settings.procs = e + 7;
+        else if (!strncmp(e, "_DEBUG=", 7))
+            settings.debug = e + 7;
+        else if (!strncmp(e, "_STATS=", 7))
+            settings.stats = e + 7;
+    }
+    glibc.off_tid = glibc_tid_offset();
+    /* Registered before the program's handlers, so it runs before them in the child, and they
+     * find a runtime that can be started again (DANGERS F2). */
+    pthread_atfork(NULL, NULL, shim_reset_child);
+}
+
+/* Stops nothing: other threads may still run (DANGERS X9). */
+__attribute__((destructor)) static void gthread_fini(void) {
+    if (stats_at_exit && sched_running())
+        stats_print();
+}

@@ -1,0 +1,249 @@
+/* g.c - goroutine structures: slabs, the TLS word, free lists, launch and exit */
+#include "sched/runtime.h"
+
+#include <string.h>
+
+__thread struct g *g_self __attribute__((tls_model("initial-exec"), visibility("hidden")));
+
+/* Distance of g_self from the thread pointer: the same in every thread (static TLS). */
+static intptr_t g_self_offset;
+
+void g_init_offset(void) { g_self_offset = (intptr_t)&g_self - (intptr_t)arch_tp(); }
+
+void g_word_set(uintptr_t tp, struct g *g) { *(struct g **)(tp + (uintptr_t)g_self_offset) = g; }
+
+/* ---- slabs --------------------------------------------------------------------------------
+ * Gs are type-stable: a slab is never unmapped, so that a late timer, a dump or a stale pthread_t
+ * always reads a struct g. The directory is append-only: nslabs is raised after the slab's entry
+ * is written (release), so that readers need no lock. */
+
+#define SLAB_BYTES (256UL << 10)
+#define SLAB_GS (SLAB_BYTES / sizeof(struct g))
+#define MAX_SLABS 65536 /* 33 million Gs */
+
+static struct lock slab_lock;
+static struct g **slabs; /* MAX_SLABS pointers, mapped at the first use, touched as needed */
+static _Atomic uint32_t nslabs;
+static uint32_t slab_used; /* Gs taken of the last slab */
+
+/* Maps one more slab; the lock is dropped for the system call. */
+static bool slab_grow(void) {
+    struct g *fresh = mem_map(SLAB_BYTES);
+    struct g **dir = NULL;
+    if (!slabs)
+        dir = mem_map(MAX_SLABS * sizeof *slabs);
+    if (!fresh || (!slabs && !dir)) {
+        if (fresh)
+            mem_unmap(fresh, SLAB_BYTES);
+        return false;
+    }
+    lock_acquire(&slab_lock);
+    if (!slabs) {
+        slabs = dir;
+        dir = NULL;
+    }
+    uint32_t n = atomic_load_explicit(&nslabs, memory_order_relaxed);
+    bool use = n < MAX_SLABS && (n == 0 || slab_used == SLAB_GS);
+    if (use) {
+        slabs[n] = fresh;
+        slab_used = 0;
+        atomic_store_explicit(&nslabs, n + 1, memory_order_release);
+    }
+    lock_release(&slab_lock);
+    if (!use) /* another thread was faster, or the directory is full */
+        mem_unmap(fresh, SLAB_BYTES);
+    if (dir)
+        mem_unmap(dir, MAX_SLABS * sizeof *slabs);
+    return n < MAX_SLABS;
+}
+
+struct g *g_new(void) {
+    for (;;) {
+        lock_acquire(&slab_lock);
+        uint32_t n = atomic_load_explicit(&nslabs, memory_order_relaxed);
+        struct g *g = NULL;
+        if (n && slab_used < SLAB_GS) {
+            g = &slabs[n - 1][slab_used];
+            g->index = (n - 1) * (uint32_t)SLAB_GS + slab_used++;
+        }
+        lock_release(&slab_lock);
+        if (g) {
+            g->w.g = g;
+            g->slot_class = G_NO_CLASS;
+            return g;
+        }
+        if (!slab_grow())
+            return NULL;
+    }
+}
+
+void g_each(bool (*fn)(struct g *, void *), void *arg) {
+    uint32_t n = atomic_load_explicit(&nslabs, memory_order_acquire);
+    for (uint32_t i = 0; i < n; i++)
+        for (size_t k = 0; k < SLAB_GS; k++)
+            if (slabs[i][k].id && !fn(&slabs[i][k], arg))
+                return;
+}
+
+
+struct g *g_from_tp(uintptr_t tp) {
+    if (!sched_running())
+        return NULL;
+    struct g *g = *(struct g *volatile *)(tp + (uintptr_t)g_self_offset);
+    if (!g || g->tp != tp || g->is_g0)
+        return NULL;
+    uint32_t s = status_of(g);
+    return s == G_FREE ? NULL : g;
+}
+
+/* ---- free lists ---------------------------------------------------------------------------
+ * A free G keeps its stack and identity ("warm"). Each P holds up to GFREE_MAX of each stack
+ * class, so that create and exit take no lock; half of a full list moves to the global one. Gs
+ * without a stack of a class (the program's own memory) are on nostack. */
+
+static struct lock gfree_lock;
+static struct gfree global_free[SLOT_CLASSES];
+static struct gfree nostack;
+
+static void gfree_push(struct gfree *l, struct g *g) {
+    g->schedlink = l->head;
+    l->head = g;
+    l->n++;
+}
+
+static struct g *gfree_pop(struct gfree *l) {
+    struct g *g = l->head;
+    if (g) {
+        l->head = g->schedlink;
+        l->n--;
+    }
+    return g;
+}
+
+static struct g *gfree_get(struct p *p, int class) {
+    if (class < 0) {
+        lock_acquire(&gfree_lock);
+        struct g *g = gfree_pop(&nostack);
+        lock_release(&gfree_lock);
+        return g;
+    }
+    struct gfree *local = p ? &p->gfree[class] : NULL;
+    struct g *g = local ? gfree_pop(local) : NULL;
+    if (g || !global_free[class].head)
+        return g;
+    lock_acquire(&gfree_lock);
+    g = gfree_pop(&global_free[class]);
+    struct g *more;
+    while (local && local->n < GFREE_MAX / 2 && (more = gfree_pop(&global_free[class])))
+        gfree_push(local, more);
+    lock_release(&gfree_lock);
+    return g;
+}
+
+struct g *g_alloc(const struct stack_want *want) {
+    int class = want->user ? -1 : slot_class_of(want);
+    struct g *g = gfree_get(p_self(), class);
+    if (!g)
+        g = g_new();
+    if (!g)
+        return NULL;
+    if (!g->stack_lo && !slot_take(g, want, class)) {
+        lock_acquire(&gfree_lock);
+        gfree_push(&nostack, g);
+        lock_release(&gfree_lock);
+        return NULL;
+    }
+    g->id = atomic_fetch_add_explicit(&sched.next_gid, 1, memory_order_relaxed);
+    return g;
+}
+
+void g_free(struct g *g) {
+    g->gen++;
+    status_set(g, G_FREE);
+    struct p *p = p_self();
+    if (g->slot_class == G_NO_CLASS) {
+        slot_drop(g);
+        g->tp = 0;
+        lock_acquire(&gfree_lock);
+        gfree_push(&nostack, g);
+        lock_release(&gfree_lock);
+        return;
+    }
+    int class = g->slot_class;
+    if (p && p->gfree[class].n < GFREE_MAX) {
+        gfree_push(&p->gfree[class], g);
+        return;
+    }
+    lock_acquire(&gfree_lock);
+    gfree_push(&global_free[class], g);
+    while (p && p->gfree[class].n > GFREE_MAX / 2)
+        gfree_push(&global_free[class], gfree_pop(&p->gfree[class]));
+    lock_release(&gfree_lock);
+}
+
+/* ---- life -------------------------------------------------------------------------------- */
+
+/* First code on a fresh G: the switch to it has to be finished as any other. */
+static void g_start(void) {
+    struct g *g = getg();
+    switch_finish(g->m);
+    g->entry(g);
+    throw("g_start: entry returned");
+}
+
+void g_launch(struct g *g, uintptr_t tp, uintptr_t top, void (*entry)(struct g *g)) {
+    g->tp = tp;
+    g->entry = entry;
+    g->locks = 0;
+    g->long_runner = false;
+    arch_ctx_init(&g->ctx, top, tp, g_start);
+    g_word_set(tp, g);
+    atomic_fetch_add_explicit(&sched.ngs, 1, memory_order_relaxed);
+    status_set(g, G_RUNNABLE);
+    queue_runnable(g);
+}
+
+/* Makes g the description of the thread that runs now (the first thread, a g0). */
+void g_adopt(struct g *g, struct m *m, uintptr_t tp, uintptr_t lo, uintptr_t hi) {
+    g->m = m;
+    g->w.g = g;
+    g->tp = tp;
+    g->ctx.tp = tp;
+    g->stack_lo = lo;
+    g->stack_hi = hi;
+    g->slot_class = G_NO_CLASS;
+    status_set(g, G_RUNNING);
+    g_word_set(tp, g);
+}
+
+bool g_leave(void) {
+    return atomic_fetch_sub_explicit(&sched.ngs, 1, memory_order_acq_rel) == 1;
+}
+
+_Noreturn void g_exit(void) {
+    struct g *g = getg();
+    sched_switch(g, FIN_EXIT);
+    throw("g_exit: a dead G was resumed");
+}
+
+void *g_ext(struct g *g) { return g->ext; }
+uint64_t g_id(const struct g *g) { return g->id; }
+uintptr_t g_tp(const struct g *g) { return g->tp; }
+void g_set_tp(struct g *g, uintptr_t tp) { g->tp = tp; }
+uintptr_t g_stack_lo(const struct g *g) { return g->stack_lo; }
+uintptr_t g_stack_hi(const struct g *g) { return g->stack_hi; }
+uint32_t g_index(const struct g *g) { return g->index; }
+uint32_t g_generation(const struct g *g) { return g->gen; }
+bool g_on_class_stack(const struct g *g) { return g->slot_class != G_NO_CLASS; }
+int32_t g_kernel_tid(const struct g *g) { return g->m->tid; }
+uint64_t g_count(void) { return atomic_load_explicit(&sched.ngs, memory_order_relaxed); }
+
+/* The parent's Gs are gone with their Ms; their memory is not worth finding. */
+void g_reset_child(void) {
+    g_word_set(arch_tp(), NULL);
+    slab_lock = gfree_lock = (struct lock){0};
+    atomic_store(&nslabs, 0);
+    slab_used = 0;
+    memset(global_free, 0, sizeof global_free);
+    memset(&nostack, 0, sizeof nostack);
+}

@@ -1,0 +1,158 @@
+/* m.c - kernel threads, and the start of everything
+ *
+ * Ms are made by one template thread, whose kernel state (mask, affinity, namespaces) nobody has
+ * changed, with libc's own thread creation, so that libc knows that the process is threaded. One
+ * idle M is always kept ready: a hand-off never has to create one. Creating may take the
+ * program's malloc locks, so nobody but the template thread, which holds no P, does it. An M
+ * never exits.
+ */
+#include "sched/runtime.h"
+
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <string.h>
+
+/* g0 runs the scheduler only, but until signals are virtual also handlers of the program that
+ * happen to hit it. Pages are used on demand. */
+#define M_STACK (256UL << 10)
+#define HELPER_STACK (128UL << 10)
+#define GUARD 4096UL
+/* What a failed creation waits before the next try (DANGERS X6). */
+#define RETRY_NS (10 * NSEC_PER_MSEC)
+
+/* Requests to the template thread. 0: none; 1: make an M, or being made. Set by m_need_more,
+ * cleared by the new M once it is on the idle list. */
+static _Atomic uint32_t m_wanted;
+
+static void *stack_map(size_t size) {
+    char *p = mem_map(size + GUARD);
+    if (p)
+        sys(SYS_mprotect, p, GUARD, PROT_NONE);
+    return p ? p + GUARD : NULL;
+}
+
+struct m *m_new(void) {
+    struct m *m = mem_permanent(sizeof *m, ARCH_CACHE_LINE);
+    if (!m)
+        return NULL;
+    m->g0 = &m->g0_storage;
+    m->g0->is_g0 = true;
+    lock_acquire(&sched.lock);
+    m->id = sched.nm++;
+    lock_release(&sched.lock);
+    m->alllink = atomic_load_explicit(&sched.allm, memory_order_relaxed);
+    while (!atomic_compare_exchange_weak_explicit(&sched.allm, &m->alllink, m, memory_order_release,
+                                                  memory_order_relaxed))
+        continue;
+    return m;
+}
+
+static void m_thread(void *arg) {
+    struct m *m = arg;
+    m->tid = (int32_t)sys(SYS_gettid);
+    g_adopt(m->g0, m, arch_tp(), 0, 0);
+    /* The next request may come as soon as this M can be taken. */
+    atomic_store_explicit(&m_wanted, 0, memory_order_release);
+    m_loop(m);
+}
+
+void m_need_more(void) {
+    uint32_t none = 0;
+    if (atomic_compare_exchange_strong_explicit(&m_wanted, &none, 1, memory_order_acq_rel,
+                                                memory_order_relaxed))
+        futex_wake(&m_wanted, 1);
+}
+
+static void template_thread(void *arg) {
+    void *sysmon_stack = arg;
+    while (sched.host->thread_spawn(sysmon_main, NULL, sysmon_stack, HELPER_STACK))
+        futex_sleep(&m_wanted, 2, nanotime() + RETRY_NS);
+    struct m *m = NULL;
+    void *stack = NULL;
+    for (;;) {
+        while (!atomic_load_explicit(&m_wanted, memory_order_acquire))
+            futex_sleep(&m_wanted, 0, FUTEX_FOREVER);
+        m = m ? m : m_new();
+        stack = stack ? stack : stack_map(M_STACK);
+        if (m && stack && sched.host->thread_spawn(m_thread, m, stack, M_STACK) == 0) {
+            m = NULL;
+            stack = NULL;
+            while (atomic_load_explicit(&m_wanted, memory_order_acquire))
+                futex_sleep(&m_wanted, 1, nanotime() + RETRY_NS);
+        } else {
+            _Atomic uint32_t never = 0;
+            futex_sleep(&never, 0, nanotime() + RETRY_NS);
+        }
+    }
+}
+
+/* The M of the thread that calls sched_start. Its own identity becomes the first G's, so its g0
+ * gets another one, and a stack on which m_loop begins when the first G stops. */
+static void first_g0_entry(void) {
+    struct m *m = getg()->m;
+    switch_finish(m);
+    m_loop(m);
+}
+
+struct m *m_of_first_thread(uintptr_t g0_tp, void *lo, void *hi) {
+    struct m *m = m_new();
+    if (!m)
+        return NULL;
+    m->tid = (int32_t)sys(SYS_gettid);
+    g_adopt(m->g0, m, g0_tp, (uintptr_t)lo, (uintptr_t)hi);
+    arch_ctx_init(&m->g0->ctx, (uintptr_t)hi, g0_tp, first_g0_entry);
+    return m;
+}
+
+static int ps_make(uint32_t n) {
+    sched.allp = mem_map(n * sizeof *sched.allp);
+    if (!sched.allp)
+        return 12; /* ENOMEM */
+    for (uint32_t i = n; i-- > 0;) {
+        struct p *p = &sched.allp[i];
+        p->id = i;
+        p->rng = 0x9e3779b97f4a7c15ULL * (i + 1);
+        atomic_store(&p->timer0, TIME_FOREVER);
+        if (i)
+            pidle_put_locked(p); /* no other M yet: no lock needed */
+    }
+    return 0;
+}
+
+int sched_start(const struct sched_config *cfg, const struct sched_host *host, uintptr_t g0_tp,
+                void *g0_lo, void *g0_hi) {
+    sched.cfg = *cfg;
+    sched.host = host;
+    sched.start_ns = nanotime();
+    sched.start_cycles = arch_cycles();
+    atomic_store(&sched.next_gid, 1);
+    g_init_offset();
+    struct g *g = g_new();
+    void *template_stack = stack_map(HELPER_STACK), *sysmon_stack = stack_map(HELPER_STACK);
+    int err = g && template_stack && sysmon_stack ? ps_make(cfg->procs) : 12;
+    if (err)
+        return err;
+    struct m *m = m_of_first_thread(g0_tp, g0_lo, g0_hi);
+    if (!m)
+        return 12;
+    g->id = atomic_fetch_add(&sched.next_gid, 1);
+    atomic_store(&m_wanted, 1); /* the spare */
+    err = host->thread_spawn(template_thread, sysmon_stack, template_stack, HELPER_STACK);
+    if (err)
+        return err;
+    m->curg = g;
+    m_acquire_p(m, &sched.allp[0]);
+    atomic_store(&sched.ngs, 1);
+    g_adopt(g, m, arch_tp(), 0, 0);
+    atomic_store_explicit(&sched.running, true, memory_order_release);
+    return 0;
+}
+
+void sched_reset_child(void) {
+    lot_reset_child();
+    mem_reset_child();
+    slot_reset_child();
+    g_reset_child();
+    memset(&sched, 0, sizeof sched);
+    atomic_store(&m_wanted, 0);
+}

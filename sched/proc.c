@@ -1,0 +1,530 @@
+/* proc.c - the scheduler: who runs next, on which M, with which P
+ *
+ * A G that stops picks the next one from its P's own queue and switches to it directly, G to G.
+ * Only when there is none does it switch to its M's g0, which looks everywhere else
+ * (find_runnable), and sleeps when there is nothing. The outgoing G cannot file itself anywhere
+ * while it still stands on its stack, so the incoming side does it (switch_finish), as Linux's
+ * finish_task_switch does.
+ *
+ * Waking Ms. Who makes a G runnable must see to it that a P finds it:
+ *   submit:   (1) queue the G, (2) full barrier, (3) if no M spins and a P is idle: wakep.
+ *   stop:     (1) a spinning M gives back its P and lowers nmspinning, (2) full barrier,
+ *             (3) looks at all queues once more.
+ * So either the submitter sees no spinner and wakes one, or the spinner sees the G. At most half
+ * of the busy Ps spin; the last spinner that finds work wakes the next (reset_spinning).
+ *
+ * One G in runnext alone is no reason to wake an M: the readier mostly stops at once and runs it
+ * itself, and the wake-up costs more than the G (shared/NETPOLL.md, step 5). Two nets hold what
+ * this misses: a G that is known to go on for long after readying (long_runner) wakes at once,
+ * and sysmon wakes an M for a queue that has stood still for a tick.
+ *
+ * Rejected: one global queue (a lock on every switch), fixed assignment of Gs to Ms (no work
+ * conservation), and handing the P over on every system call (ten times slower, DESIGN 2).
+ */
+#include "sched/runtime.h"
+
+struct sched sched;
+
+#define GLOBAL_EVERY 61 /* as Go: a prime, so that it does not fall in step with the program */
+#define TIMERS_EVERY 16 /* direct switches between two looks at the clock: a few us */
+/* A readier that goes on longer than this wakes an M next time. About what a wake-up costs; in
+ * arch_cycles of 2-3 GHz. */
+#define LONG_RUN_CYCLES 50000
+#define GRACE_CYCLES 6000 /* about 3 us; see moves_on */
+
+uint64_t rng_next(struct p *p) { /* xorshift64* */
+    uint64_t x = p->rng;
+    x ^= x >> 12;
+    x ^= x << 25;
+    x ^= x >> 27;
+    p->rng = x;
+    return x * 0x2545f4914f6cdd1dULL;
+}
+
+/* ---- making runnable --------------------------------------------------------------------- */
+
+static bool ring_empty(struct p *p) {
+    return atomic_load_explicit(&p->runqhead, memory_order_relaxed) ==
+           atomic_load_explicit(&p->runqtail, memory_order_relaxed);
+}
+
+static uint32_t npidle(void) { return atomic_load_explicit(&sched.npidle, memory_order_seq_cst); }
+
+/* Queues a G whose status is RUNNABLE. Any thread. */
+void queue_runnable(struct g *g) {
+    struct p *p = p_self();
+    if (!p) {
+        lock_acquire(&sched.lock);
+        globq_put_locked(g);
+        lock_release(&sched.lock);
+        wakep();
+        return;
+    }
+    runq_put(p, g, true);
+    atomic_thread_fence(memory_order_seq_cst); /* submit, (2) */
+    if (!npidle())
+        return;
+    struct g *self = getg();
+    if (!ring_empty(p) || self->long_runner)
+        wakep();
+    else
+        self->lone_cycles = arch_cycles();
+}
+
+void g_ready(struct g *g) {
+    for (;;) {
+        uint32_t s = status_of(g);
+        if (s == G_WAITING) {
+            if (atomic_compare_exchange_weak_explicit(&g->status, &s, G_RUNNABLE,
+                                                      memory_order_acq_rel, memory_order_relaxed)) {
+                queue_runnable(g);
+                return;
+            }
+        } else if (s == G_PARKING) {
+            if (atomic_compare_exchange_weak_explicit(&g->status, &s, G_READIED,
+                                                      memory_order_acq_rel, memory_order_relaxed))
+                return;
+        } else {
+            throw("g_ready: the G does not wait");
+        }
+    }
+}
+
+/* ---- switching ---------------------------------------------------------------------------- */
+
+/* Learns whether g goes on for long after it readied a lone G. */
+static void note_long_run(struct g *g) {
+    if (g->lone_cycles) {
+        g->long_runner = arch_cycles() - g->lone_cycles > LONG_RUN_CYCLES;
+        g->lone_cycles = 0;
+    }
+}
+
+static void exec_prepare(struct m *m, struct g *g, bool inherit) {
+    struct p *p = m->p;
+    g->m = m;
+    m->curg = g;
+    status_set(g, G_RUNNING);
+    p_count(p, CNT_SWITCH);
+    if (!inherit) {
+        atomic_store_explicit(&p->schedtick,
+                              atomic_load_explicit(&p->schedtick, memory_order_relaxed) + 1,
+                              memory_order_relaxed);
+        atomic_store_explicit(&p->preempt, false, memory_order_relaxed);
+    }
+}
+
+/* The next G of this P's own queue, if g0 has nothing more urgent to look at. */
+static struct g *pick_local(struct p *p, bool *inherit) {
+    uint32_t tick = atomic_load_explicit(&p->counter[CNT_SWITCH], memory_order_relaxed);
+    if (tick % GLOBAL_EVERY == 0 &&
+        atomic_load_explicit(&sched.runqsize, memory_order_relaxed) != 0)
+        return NULL;
+    if (tick % TIMERS_EVERY == 0)
+        timers_check(p);
+    return runq_get(p, inherit);
+}
+
+static void switch_to(struct g *from, struct g *next, bool inherit, enum finish fin) {
+    struct m *m = from->m;
+    m->prev = from;
+    m->finish = fin;
+    if (next) {
+        p_count(m->p, CNT_DIRECT);
+        exec_prepare(m, next, inherit);
+        arch_switch(&from->ctx, &next->ctx);
+    } else {
+        m->curg = NULL;
+        arch_switch(&from->ctx, &m->g0->ctx);
+    }
+    switch_finish(from->m); /* maybe another M than before */
+}
+
+void sched_switch(struct g *from, enum finish fin) {
+    if (from->locks)
+        throw("sched_switch: a runtime lock is held");
+    struct p *p = from->m->p;
+    bool inherit = false;
+    note_long_run(from);
+    struct g *next = p ? pick_local(p, &inherit) : NULL;
+    switch_to(from, next, inherit, fin);
+}
+
+/* prev came out of a system call and found no idle P. One that became idle since then found the
+ * global queue empty, so look again under the lock. On g0. */
+static void finish_without_p(struct m *m, struct g *prev) {
+    lock_acquire(&sched.lock);
+    globq_put_locked(prev);
+    struct p *p = pidle_get_locked();
+    lock_release(&sched.lock);
+    if (p) {
+        m_acquire_p(m, p);
+        sysmon_wake();
+    }
+}
+
+void switch_finish(struct m *m) {
+    struct g *prev = m->prev;
+    enum finish fin = m->finish;
+    m->finish = FIN_NONE;
+    uint32_t parking = G_PARKING;
+    switch (fin) {
+    case FIN_NONE:
+        break;
+    case FIN_PARK:
+        if (atomic_compare_exchange_strong_explicit(&prev->status, &parking, G_WAITING,
+                                                    memory_order_acq_rel, memory_order_relaxed))
+            break;
+        status_set(prev, G_RUNNABLE); /* READIED while it was on its way out */
+        queue_runnable(prev);
+        break;
+    case FIN_YIELD:
+        status_set(prev, G_RUNNABLE);
+        runq_put(m->p, prev, false);
+        break;
+    case FIN_GLOBAL:
+        status_set(prev, G_RUNNABLE);
+        lock_acquire(&sched.lock);
+        globq_put_locked(prev);
+        lock_release(&sched.lock);
+        wakep();
+        break;
+    case FIN_NO_P:
+        status_set(prev, G_RUNNABLE);
+        finish_without_p(m, prev);
+        break;
+    case FIN_EXIT:
+        status_set(prev, G_DEAD);
+        sched.host->g_exited(prev);
+        break;
+    }
+}
+
+static uint32_t gcd(uint32_t a, uint32_t b) {
+    while (b) {
+        uint32_t t = a % b;
+        a = b;
+        b = t;
+    }
+    return a;
+}
+
+/* True if victim goes on switching, so that what is in its runnext will run there at once. A pair
+ * that wakes each other takes under a microsecond a turn; 3 us are Go's grace. */
+static bool moves_on(struct p *victim) {
+    uint64_t before = atomic_load_explicit(&victim->counter[CNT_SWITCH], memory_order_relaxed);
+    uint64_t start = arch_cycles();
+    while (arch_cycles() - start < GRACE_CYCLES)
+        arch_pause();
+    return atomic_load_explicit(&victim->counter[CNT_SWITCH], memory_order_relaxed) != before;
+}
+
+/* Takes half of another P's ring; with take_next also a lone runnext that stands still. Visits
+ * every P once, in a random coprime step, so that thieves spread. */
+static struct g *steal_work(struct p *p, bool take_next) {
+    uint32_t n = sched.cfg.procs;
+    if (n == 1)
+        return NULL;
+    uint64_t r = rng_next(p);
+    uint32_t at = (uint32_t)(r >> 32) % n, step = 1 + (uint32_t)r % n;
+    while (gcd(step, n) != 1)
+        step--;
+    for (uint32_t i = 0; i < n; i++, at = (at + step) % n) {
+        struct p *victim = &sched.allp[at];
+        if (victim == p || runq_empty(victim))
+            continue;
+        bool next = take_next && !(ring_empty(victim) && moves_on(victim));
+        struct g *g = runq_steal(p, victim, next);
+        if (g)
+            return g;
+    }
+    return NULL;
+}
+
+bool g_yield(void) {
+    struct g *g = getg();
+    if (!g || status_of(g) != G_RUNNING || g->is_g0)
+        return false;
+    struct p *p = g->m->p;
+    p_count(p, CNT_YIELD);
+    timers_check(p);
+    if (!runq_empty(p)) {
+        sched_switch(g, FIN_YIELD);
+        return true;
+    }
+    struct g *next = NULL;
+    if (atomic_load_explicit(&sched.runqsize, memory_order_relaxed)) {
+        lock_acquire(&sched.lock);
+        next = globq_get_locked(p, 0);
+        lock_release(&sched.lock);
+    }
+    if (!next)
+        next = steal_work(p, false);
+    if (!next)
+        return false;
+    note_long_run(g);
+    switch_to(g, next, false, FIN_YIELD);
+    return true;
+}
+
+/* ---- Ms and Ps ------------------------------------------------------------------------------ */
+
+struct p *pidle_get_locked(void) {
+    struct p *p = sched.pidle;
+    if (p) {
+        sched.pidle = p->idlelink;
+        p->idle = false;
+        atomic_fetch_sub_explicit(&sched.npidle, 1, memory_order_seq_cst);
+    }
+    return p;
+}
+
+void pidle_put_locked(struct p *p) {
+    p->idle = true;
+    p->idlelink = sched.pidle;
+    sched.pidle = p;
+    atomic_fetch_add_explicit(&sched.npidle, 1, memory_order_seq_cst);
+}
+
+void m_acquire_p(struct m *m, struct p *p) {
+    m->p = p;
+    atomic_store_explicit(&p->m, m, memory_order_relaxed);
+}
+
+static struct p *m_release_p(struct m *m) {
+    struct p *p = m->p;
+    m->p = NULL;
+    atomic_store_explicit(&p->m, NULL, memory_order_relaxed);
+    return p;
+}
+
+bool p_has_work(struct p *p) {
+    return !runq_empty(p) || atomic_load_explicit(&sched.runqsize, memory_order_relaxed);
+}
+
+/* Is there a G that an idle M should fetch? A lone runnext of a P with an M is not (see above). */
+static bool any_queued(void) {
+    if (atomic_load_explicit(&sched.runqsize, memory_order_seq_cst))
+        return true;
+    for (uint32_t i = 0; i < sched.cfg.procs; i++) {
+        struct p *p = &sched.allp[i];
+        if (atomic_load_explicit(&p->m, memory_order_relaxed) ? !ring_empty(p) : !runq_empty(p))
+            return true;
+    }
+    return false;
+}
+
+/* Wakes an idle M to run p. If all Ms are busy, p goes back to the idle list and the template
+ * thread makes an M, which looks for an idle P when it is born. No P held or needed. */
+void startm(struct p *p, bool spinning) {
+    lock_acquire(&sched.lock);
+    struct m *m = sched.midle;
+    if (m) {
+        sched.midle = m->schedlink;
+        sched.nmidle--;
+    } else {
+        pidle_put_locked(p);
+    }
+    bool more = sched.nmidle == 0;
+    lock_release(&sched.lock);
+    if (m) {
+        m->nextp = p;
+        m->spinning = spinning;
+        atomic_store_explicit(&m->park, 1, memory_order_release);
+        futex_wake(&m->park, 1);
+    } else if (spinning) {
+        atomic_fetch_sub_explicit(&sched.nmspinning, 1, memory_order_seq_cst);
+    }
+    if (more)
+        m_need_more();
+    sysmon_wake();
+}
+
+/* Starts one more spinning M if a P is idle and nobody spins yet. Any thread. */
+void wakep(void) {
+    uint32_t none = 0;
+    if (!npidle() || atomic_load_explicit(&sched.nmspinning, memory_order_relaxed) ||
+        !atomic_compare_exchange_strong_explicit(&sched.nmspinning, &none, 1, memory_order_seq_cst,
+                                                 memory_order_relaxed))
+        return;
+    lock_acquire(&sched.lock);
+    struct p *p = pidle_get_locked();
+    lock_release(&sched.lock);
+    if (p)
+        startm(p, true);
+    else
+        atomic_fetch_sub_explicit(&sched.nmspinning, 1, memory_order_seq_cst);
+}
+
+/* Gives away a P that its M cannot use for now. The caller owns p. */
+void handoffp(struct p *p) {
+    p_count(p, CNT_HANDOFF);
+    atomic_store_explicit(&p->m, NULL, memory_order_relaxed);
+    if (p_has_work(p)) {
+        startm(p, false);
+        return;
+    }
+    lock_acquire(&sched.lock);
+    pidle_put_locked(p);
+    lock_release(&sched.lock);
+    atomic_thread_fence(memory_order_seq_cst);
+    /* As a spinning M that stops: look once more. And timers need somebody to sleep for them. */
+    if (any_queued() || (!atomic_load_explicit(&sched.poll_until, memory_order_relaxed) &&
+                           timers_next() != TIME_FOREVER))
+        wakep();
+}
+
+/* Sleeps until startm hands this M a P. */
+static void stopm(struct m *m) {
+    lock_acquire(&sched.lock);
+    m->schedlink = sched.midle;
+    sched.midle = m;
+    sched.nmidle++;
+    lock_release(&sched.lock);
+    if (any_queued()) /* somebody may have looked for an idle M just before we were one */
+        wakep();
+    while (!atomic_load_explicit(&m->park, memory_order_acquire))
+        futex_sleep(&m->park, 0, FUTEX_FOREVER);
+    atomic_store_explicit(&m->park, 0, memory_order_relaxed);
+    m_acquire_p(m, m->nextp);
+    m->nextp = NULL;
+}
+
+static void become_spinning(struct m *m) {
+    m->spinning = true;
+    atomic_fetch_add_explicit(&sched.nmspinning, 1, memory_order_seq_cst);
+}
+
+/* A spinning M has found work: the next spinner is its business. */
+static void reset_spinning(struct m *m) {
+    m->spinning = false;
+    atomic_fetch_sub_explicit(&sched.nmspinning, 1, memory_order_seq_cst);
+    wakep();
+}
+
+static bool take_idle_p(struct m *m) {
+    lock_acquire(&sched.lock);
+    struct p *p = pidle_get_locked();
+    lock_release(&sched.lock);
+    if (p) {
+        m_acquire_p(m, p);
+        sysmon_wake();
+    }
+    return p != NULL;
+}
+
+/* ---- finding work (g0) ---------------------------------------------------------------------- */
+
+static struct g *take_global(struct p *p, uint32_t max) {
+    if (!atomic_load_explicit(&sched.runqsize, memory_order_relaxed))
+        return NULL;
+    lock_acquire(&sched.lock);
+    struct g *g = globq_get_locked(p, max);
+    lock_release(&sched.lock);
+    return g;
+}
+
+/* Another round over all Ps: their queues four times, the last time with runnext and timers. */
+static struct g *spin_for_work(struct m *m) {
+    bool inherit;
+    for (int round = 0; round < 4; round++) {
+        bool last = round == 3;
+        if (last) {
+            bool fired = false;
+            for (uint32_t i = 0; i < sched.cfg.procs; i++)
+                fired |= timers_check(&sched.allp[i]);
+            struct g *g = fired ? runq_get(m->p, &inherit) : NULL;
+            if (g)
+                return g;
+        }
+        struct g *g = steal_work(m->p, last);
+        if (g)
+            return g;
+    }
+    return NULL;
+}
+
+/* The sources that need the P. */
+static struct g *find_with_p(struct m *m, bool *inherit) {
+    struct p *p = m->p;
+    *inherit = false;
+    timers_check(p);
+    uint32_t tick = atomic_load_explicit(&p->counter[CNT_SWITCH], memory_order_relaxed);
+    struct g *g = tick % GLOBAL_EVERY == 0 ? take_global(p, 1) : NULL;
+    if (!g)
+        g = runq_get(p, inherit);
+    if (!g)
+        g = take_global(p, 0);
+    if (g)
+        return g;
+    *inherit = false;
+    uint32_t spinners = atomic_load_explicit(&sched.nmspinning, memory_order_relaxed);
+    if (!m->spinning) {
+        if (sched.cfg.procs == 1 || 2 * spinners >= sched.cfg.procs - npidle())
+            return NULL;
+        become_spinning(m);
+    }
+    return spin_for_work(m);
+}
+
+/* Gives back the P, looks once more ("stop" at the head of this file). True: has a P again. */
+static bool stop_and_recheck(struct m *m) {
+    lock_acquire(&sched.lock);
+    bool again = atomic_load_explicit(&sched.runqsize, memory_order_relaxed) != 0;
+    if (!again)
+        pidle_put_locked(m_release_p(m));
+    lock_release(&sched.lock);
+    if (again)
+        return true;
+    if (m->spinning) {
+        m->spinning = false;
+        atomic_fetch_sub_explicit(&sched.nmspinning, 1, memory_order_seq_cst);
+    }
+    atomic_thread_fence(memory_order_seq_cst); /* stop, (2) */
+    if (!any_queued() && timers_next() > nanotime())
+        return false;
+    if (!take_idle_p(m))
+        return false;
+    if (!m->spinning)
+        become_spinning(m);
+    return true;
+}
+
+static struct g *find_runnable(struct m *m, bool *inherit) {
+    for (;;) {
+        if (!m->p)
+            stopm(m);
+        struct g *g = find_with_p(m, inherit);
+        if (g)
+            return g;
+        if (stop_and_recheck(m))
+            continue;
+        while (!m->p && poller_wait()) {
+            /* A deadline is due, or an earlier one was added. */
+            if (timers_next() > nanotime())
+                continue;
+            if (!take_idle_p(m))
+                break; /* every P has an M, which looks at the timers itself */
+            timers_check(m->p);
+            if (timers_next() != TIME_FOREVER)
+                wakep(); /* somebody has to sleep for the rest */
+        }
+    }
+}
+
+/* The life of g0: never returns. Entered by a new M, with or without a P. */
+_Noreturn void m_loop(struct m *m) {
+    for (;;) {
+        bool inherit;
+        struct g *g = find_runnable(m, &inherit);
+        if (m->spinning)
+            reset_spinning(m);
+        exec_prepare(m, g, inherit);
+        m->finish = FIN_NONE;
+        arch_switch(&m->g0->ctx, &g->ctx);
+        switch_finish(m);
+    }
+}
+
+uint32_t sched_procs(void) { return sched.cfg.procs; }
+bool sched_running(void) { return atomic_load_explicit(&sched.running, memory_order_acquire); }

@@ -1,0 +1,173 @@
+/* runq.c - run queues: a ring and a runnext slot for each P, one global list
+ *
+ * As Go's (proc.go, runqput and friends). The ring has one producer, the owner of the P, and many
+ * consumers. head is advanced by compare-exchange (release: the slot has been read), tail by the
+ * owner's store (release: the slot has been written). runnext is the G readied last: it runs
+ * before the ring and inherits the slice, which makes a pair that wakes each other cheap.
+ */
+#include "sched/runtime.h"
+
+/* A pair in runnext must not starve the ring: so many from it in a row, then one of the ring.
+ * Each is a park or exit of the former, so about 5 us. */
+#define RUNNEXT_MAX 64
+
+static uint32_t load_acq(_Atomic uint32_t *a) {
+    return atomic_load_explicit(a, memory_order_acquire);
+}
+
+/* Moves half of a full ring and g to the global queue. False: the ring was not full any more. */
+static bool runq_put_slow(struct p *p, struct g *g, uint32_t head, uint32_t tail) {
+    struct g *batch[RUNQ_SIZE / 2 + 1];
+    uint32_t n = (tail - head) / 2;
+    for (uint32_t i = 0; i < n; i++)
+        batch[i] = atomic_load_explicit(&p->runq[(head + i) % RUNQ_SIZE], memory_order_relaxed);
+    if (!atomic_compare_exchange_strong_explicit(&p->runqhead, &head, head + n,
+                                                 memory_order_release, memory_order_relaxed))
+        return false;
+    batch[n] = g;
+    lock_acquire(&sched.lock);
+    for (uint32_t i = 0; i <= n; i++)
+        globq_put_locked(batch[i]);
+    lock_release(&sched.lock);
+    return true;
+}
+
+/* Owner of p only. next: into runnext, what was there goes to the ring's tail. */
+void runq_put(struct p *p, struct g *g, bool next) {
+    if (next) {
+        g = atomic_exchange_explicit(&p->runnext, g, memory_order_acq_rel);
+        if (!g)
+            return;
+    }
+    for (;;) {
+        uint32_t head = load_acq(&p->runqhead);
+        uint32_t tail = atomic_load_explicit(&p->runqtail, memory_order_relaxed);
+        if (tail - head < RUNQ_SIZE) {
+            atomic_store_explicit(&p->runq[tail % RUNQ_SIZE], g, memory_order_relaxed);
+            atomic_store_explicit(&p->runqtail, tail + 1, memory_order_release);
+            return;
+        }
+        if (runq_put_slow(p, g, head, tail))
+            return;
+    }
+}
+
+/* Owner of p only. *inherit: the G goes on in the slice of the one before it. */
+struct g *runq_get(struct p *p, bool *inherit) {
+    struct g *next = atomic_load_explicit(&p->runnext, memory_order_relaxed);
+    uint32_t head = load_acq(&p->runqhead);
+    uint32_t tail = atomic_load_explicit(&p->runqtail, memory_order_relaxed);
+    *inherit = true;
+    if (next && (head == tail || p->runnext_streak < RUNNEXT_MAX) &&
+        atomic_compare_exchange_strong_explicit(&p->runnext, &next, NULL, memory_order_acq_rel,
+                                                memory_order_relaxed)) {
+        p->runnext_streak++;
+        return next;
+    }
+    *inherit = false;
+    p->runnext_streak = 0;
+    for (;;) {
+        if (head == tail) /* stolen empty meanwhile: then runnext is due after all */
+            return next ? runq_get(p, inherit) : NULL;
+        struct g *g = atomic_load_explicit(&p->runq[head % RUNQ_SIZE], memory_order_relaxed);
+        if (atomic_compare_exchange_strong_explicit(&p->runqhead, &head, head + 1,
+                                                    memory_order_acq_rel, memory_order_acquire))
+            return g;
+    }
+}
+
+/* Racy for all but the owner. runnext is read between two reads of the ring, so that a kick of
+ * runnext to the ring (runq_put) cannot make a full queue look empty. */
+bool runq_empty(struct p *p) {
+    for (;;) {
+        uint32_t head = load_acq(&p->runqhead);
+        uint32_t tail = load_acq(&p->runqtail);
+        struct g *next = atomic_load_explicit(&p->runnext, memory_order_acquire);
+        if (tail == load_acq(&p->runqtail))
+            return head == tail && !next;
+    }
+}
+
+/* Copies half of victim's ring to `p`'s ring from its tail on; returns how many. */
+static uint32_t runq_grab(struct p *p, struct p *victim, uint32_t tail, bool take_next) {
+    for (;;) {
+        uint32_t h = load_acq(&victim->runqhead);
+        uint32_t t = load_acq(&victim->runqtail);
+        uint32_t n = (t - h) - (t - h) / 2;
+        if (n == 0) {
+            struct g *next = atomic_load_explicit(&victim->runnext, memory_order_relaxed);
+            if (!take_next || !next)
+                return 0;
+            if (!atomic_compare_exchange_strong_explicit(&victim->runnext, &next, NULL,
+                                                         memory_order_acq_rel,
+                                                         memory_order_relaxed))
+                continue;
+            atomic_store_explicit(&p->runq[tail % RUNQ_SIZE], next, memory_order_relaxed);
+            return 1;
+        }
+        if (n > RUNQ_SIZE / 2) /* h and t were not read together */
+            continue;
+        for (uint32_t i = 0; i < n; i++)
+            atomic_store_explicit(
+                &p->runq[(tail + i) % RUNQ_SIZE],
+                atomic_load_explicit(&victim->runq[(h + i) % RUNQ_SIZE], memory_order_relaxed),
+                memory_order_relaxed);
+        if (atomic_compare_exchange_strong_explicit(&victim->runqhead, &h, h + n,
+                                                    memory_order_acq_rel, memory_order_relaxed))
+            return n;
+    }
+}
+
+/* Steals half of victim's ring into p's (whose owner calls) and returns one of them. */
+struct g *runq_steal(struct p *p, struct p *victim, bool take_next) {
+    uint32_t tail = atomic_load_explicit(&p->runqtail, memory_order_relaxed);
+    uint32_t n = runq_grab(p, victim, tail, take_next);
+    if (!n)
+        return NULL;
+    p_count(p, CNT_STEAL);
+    n--;
+    struct g *g = atomic_load_explicit(&p->runq[(tail + n) % RUNQ_SIZE], memory_order_relaxed);
+    if (n)
+        atomic_store_explicit(&p->runqtail, tail + n, memory_order_release);
+    return g;
+}
+
+/* ---- the global queue: FIFO under sched.lock ------------------------------------------------ */
+
+void globq_put_locked(struct g *g) {
+    g->schedlink = NULL;
+    if (sched.runqtail)
+        sched.runqtail->schedlink = g;
+    else
+        sched.runqhead = g;
+    sched.runqtail = g;
+    atomic_fetch_add_explicit(&sched.runqsize, 1, memory_order_seq_cst);
+}
+
+static struct g *globq_pop_locked(void) {
+    struct g *g = sched.runqhead;
+    sched.runqhead = g->schedlink;
+    if (!sched.runqhead)
+        sched.runqtail = NULL;
+    atomic_fetch_sub_explicit(&sched.runqsize, 1, memory_order_relaxed);
+    return g;
+}
+
+/* Takes a fair share for p, at most max (0: half a ring): returns one, the rest goes to p's
+ * ring. The ring has room: p looks here only when it is empty, or takes one. */
+struct g *globq_get_locked(struct p *p, uint32_t max) {
+    uint32_t size = atomic_load_explicit(&sched.runqsize, memory_order_relaxed);
+    if (!size)
+        return NULL;
+    uint32_t n = size / sched.cfg.procs + 1;
+    if (n > size)
+        n = size;
+    if (n > RUNQ_SIZE / 2)
+        n = RUNQ_SIZE / 2;
+    if (max && n > max)
+        n = max;
+    struct g *g = globq_pop_locked();
+    while (--n)
+        runq_put(p, globq_pop_locked(), false);
+    return g;
+}

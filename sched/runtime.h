@@ -1,0 +1,313 @@
+/* runtime.h - the private header of sched/: struct g, m, p and the scheduler's globals
+ *
+ * One file holds all three, since what makes them right is how they point at each other:
+ *
+ *   g->m    the M that runs g (set just before the switch to it); stale while g does not run
+ *   m->curg the goroutine on M, NULL while M runs g0
+ *   m->p    the P that M holds, NULL while M is idle or its P was taken in a system call
+ *   p->m    the M that holds P, NULL while P is idle
+ *
+ * After any switch a G may be on another M: never keep m or p in a local over a park.
+ */
+#ifndef GTHREAD_RUNTIME_H
+#define GTHREAD_RUNTIME_H
+
+#include "arch.h"
+#include "sched/sched.h"
+#include "syscall.h"
+
+#define likely(x) __builtin_expect(!!(x), 1)
+#define unlikely(x) __builtin_expect(!!(x), 0)
+
+/* ---- G --------------------------------------------------------------------------------- */
+
+/* State table of g->status. "queued": on a run queue; "owner": who may leave the state.
+ *
+ *   state        queued  stack in use  M    left by
+ *   G_FREE       no      no            no   g_alloc (it is on a free list, or fresh)
+ *   G_RUNNABLE   yes     no            no   the M that takes it from a queue
+ *   G_RUNNING    no      yes           yes  itself
+ *   G_PARKING    no      yes           yes  itself on its way to sleep: the finisher of the
+ *                                           switch makes it WAITING; a waker makes it READIED
+ *   G_READIED    no      yes           yes  woken before it was off its stack: the finisher
+ *                                           queues it (or the G itself goes on)
+ *   G_WAITING    no      no            no   g_ready
+ *   G_SYSCALL    no      yes           yes  itself (its P may be taken: see p->sysword)
+ *   G_DEAD       no      no            no   g_free
+ *
+ * PARKING/READIED is what lets a G be woken between the moment it is visible in a queue of the
+ * parking lot and the moment its context is saved, without holding a lock over the switch. */
+enum g_status {
+    G_FREE,
+    G_RUNNABLE,
+    G_RUNNING,
+    G_PARKING,
+    G_READIED,
+    G_WAITING,
+    G_SYSCALL,
+    G_DEAD,
+    G_STATUSES
+};
+
+/* A G has at most one timer: the deadline of what it waits for. A node of a pairing heap
+ * (timer.c); all fields belong to the lock of the heap's P. */
+struct timer {
+    uint64_t when; /* CLOCK_MONOTONIC ns */
+    struct timer *child, *next, *prev;
+    struct p *_Atomic heap; /* the P whose heap it is in; NULL: in none */
+    uint32_t seq;           /* waiter.seq of the wait that it ends */
+};
+
+#define G_NO_CLASS 0xff
+
+struct g {
+    /* touched by every switch */
+    struct arch_ctx ctx;
+    struct m *m;
+    struct g *schedlink; /* next on the global queue or on a free list */
+    _Atomic uint32_t status;
+    uint32_t locks;      /* runtime locks held: no preemption, no signal delivery */
+    uint32_t sysdepth;   /* system-call brackets it is in (a signal handler nests) */
+    uint64_t id;
+    void (*entry)(struct g *);
+    uint64_t lone_cycles; /* when it last readied a lone G without waking an M; 0: never */
+    /* waiting */
+    struct waiter w;
+    struct timer timer;
+    /* what it is made of */
+    uintptr_t tp;
+    uintptr_t stack_lo, stack_hi;
+    size_t own_map;     /* bytes mapped for this G alone, guard included; else 0 */
+    uint32_t gen;       /* bumped by g_free */
+    uint32_t index;     /* place in the slabs */
+    uint8_t slot_class; /* index of its stack class, G_NO_CLASS: own or user's mapping */
+    bool is_g0;
+    bool long_runner; /* runs long after waking one G: wake another M at once */
+    uint64_t ext[G_EXT_SIZE / 8];
+};
+/* Type-stable in dense slabs: a million of them must stay small (DANGERS C3). */
+_Static_assert(sizeof(struct g) <= 512, "struct g");
+
+/* ---- M --------------------------------------------------------------------------------- */
+
+/* What the side that comes in after a switch has to do for the G that went out. */
+enum finish {
+    FIN_NONE,   /* the outgoing side is a g0 */
+    FIN_PARK,   /* PARKING -> WAITING, or queue it if it was READIED meanwhile */
+    FIN_YIELD,  /* to the tail of the local queue */
+    FIN_GLOBAL, /* to the tail of the global queue */
+    FIN_NO_P,   /* came out of a system call without a P: to the global queue */
+    FIN_EXIT,   /* its stack is free now */
+};
+
+struct m {
+    struct g *g0;
+    struct g *curg;
+    struct p *p;
+    struct p *nextp; /* the P that startm hands over with the wake-up */
+    /* set by the outgoing side just before arch_switch, read by the incoming one */
+    struct g *prev;
+    enum finish finish;
+    bool spinning; /* looks for work without having any; counted in sched.nmspinning */
+    /* 0: asleep or about to; 1: woken. startm stores 1, the M itself 0. */
+    _Atomic uint32_t park;
+    struct m *schedlink; /* on sched.midle */
+    struct m *alllink;
+    uint32_t id;
+    int32_t tid; /* the kernel's */
+    uint64_t syscall_seq; /* the value of p->sysword that our call has set */
+    struct g g0_storage;
+};
+
+/* ---- P --------------------------------------------------------------------------------- */
+
+#define RUNQ_SIZE 256 /* as Go; a power of two */
+#define SLOT_CLASSES 32
+#define GFREE_MAX 64 /* as Go: more move to the class's global list by halves */
+
+struct gfree {
+    struct g *head;
+    uint32_t n;
+};
+
+enum p_counter {
+    CNT_SWITCH,     /* to a G, from g0 or directly */
+    CNT_DIRECT,     /* of these G to G */
+    CNT_PARK,
+    CNT_YIELD,
+    CNT_STEAL,      /* Gs taken from another P */
+    CNT_SYSCALL,
+    CNT_HANDOFF,    /* P given away before or during a system call */
+    CNT_TIMER,      /* deadlines that fired */
+    CNT_CREATE,
+    CNT_EXIT,
+    P_COUNTERS
+};
+
+struct p {
+    /* owner M only, or with a lock named here */
+    uint32_t id;
+    bool idle; /* sched.lock: on sched.pidle */
+    struct p *idlelink;
+    struct m *_Atomic m;
+    uint64_t rng;
+    uint32_t runnext_streak; /* Gs taken from runnext in a row, bounded by RUNNEXT_MAX */
+    _Atomic uint32_t schedtick; /* switches to a G that did not inherit a slice; sysmon reads */
+    _Atomic bool preempt;       /* sysmon: the G has run 10 ms, yield at the next chance */
+
+    /* System calls (syscall.c). Bit 0: the M that holds this P is in a system call. The rest is
+     * a number that never repeats. Leaving the value `seq|1` by compare-exchange decides who owns
+     * the P: the returning G (to seq+2) or sysmon (to seq+2 as well, then it is sysmon's). */
+    _Alignas(ARCH_CACHE_LINE) _Atomic uint64_t sysword;
+
+    /* run queue (runq.c): head is advanced by anyone, tail by the owner only */
+    _Alignas(ARCH_CACHE_LINE) _Atomic uint32_t runqhead;
+    _Atomic uint32_t runqtail;
+    struct g *_Atomic runnext; /* set by the owner; anybody may take it to NULL */
+    struct g *_Atomic runq[RUNQ_SIZE];
+
+    /* timers (timer.c) */
+    _Alignas(ARCH_CACHE_LINE) struct lock timer_lock;
+    struct timer *timer_root;
+    _Atomic uint64_t timer0; /* when of the root, TIME_FOREVER if none; readable without lock */
+
+    /* caches of the owner */
+    _Alignas(ARCH_CACHE_LINE) struct gfree gfree[SLOT_CLASSES];
+    _Atomic uint64_t counter[P_COUNTERS];
+};
+
+static inline void p_count(struct p *p, enum p_counter c) {
+    atomic_store_explicit(&p->counter[c],
+                          atomic_load_explicit(&p->counter[c], memory_order_relaxed) + 1,
+                          memory_order_relaxed);
+}
+
+/* ---- the scheduler's globals ----------------------------------------------------------- */
+
+struct sched {
+    struct sched_config cfg;
+    const struct sched_host *host;
+    _Atomic bool running;
+    uint64_t start_ns;
+    struct p *allp; /* cfg.procs of them */
+    struct m *_Atomic allm;
+
+    /* Guards the idle lists and the global queue, nothing else. Never on a hot path. */
+    _Alignas(ARCH_CACHE_LINE) struct lock lock;
+    struct p *pidle;
+    _Atomic uint32_t npidle; /* written under lock, readable without */
+    struct m *midle;
+    uint32_t nmidle;
+    uint32_t nm; /* Ms made or being made */
+    struct g *runqhead, *runqtail;
+    _Atomic uint32_t runqsize;
+
+    _Alignas(ARCH_CACHE_LINE) _Atomic uint32_t nmspinning;
+
+    /* the idle M that sleeps until the next timer (idle.c) */
+    _Atomic uint64_t poll_until; /* 0: nobody polls */
+    _Atomic uint32_t poll_seq;   /* bumped to wake it */
+
+    /* sysmon's deep sleep */
+    _Atomic uint32_t sysmon_asleep; /* 1: sleeps until a P is taken from idle */
+
+    _Atomic uint64_t ngs;
+    _Atomic uint64_t next_gid;
+    uint64_t start_cycles; /* with start_ns: what arch_cycles is worth */
+};
+extern struct sched sched;
+
+static inline uint32_t status_of(struct g *g) {
+    return atomic_load_explicit(&g->status, memory_order_acquire);
+}
+static inline void status_set(struct g *g, enum g_status s) {
+    atomic_store_explicit(&g->status, s, memory_order_release);
+}
+
+/* The P of the running thread, or NULL: no G, no P, or inside a bracketed system call (where the
+ * P may already be somebody else's; a signal handler can get here). */
+static inline struct p *p_self(void) {
+    struct g *g = getg();
+    if (!g || atomic_load_explicit(&g->status, memory_order_relaxed) == G_SYSCALL)
+        return NULL;
+    return g->m->p;
+}
+
+/* ---- between the files of sched/ --------------------------------------------------------- */
+
+/* mem.c: page-aligned zeroed memory from the kernel, NULL if there is none; never malloc.
+ * mem_permanent hands out pieces of such memory that are never freed. Any. */
+void *mem_map(size_t size);
+void mem_unmap(void *p, size_t size);
+void *mem_permanent(size_t size, size_t align);
+size_t mem_round_page(size_t n);
+
+/* g.c */
+struct g *g_new(void); /* a fresh G without a stack, from the slabs; NULL: no memory */
+void g_adopt(struct g *g, struct m *m, uintptr_t tp, uintptr_t lo, uintptr_t hi);
+/* Calls fn for every G ever made until it returns false. No lock: fields may change under it. */
+void g_each(bool (*fn)(struct g *g, void *arg), void *arg);
+void g_word_set(uintptr_t tp, struct g *g); /* the TLS word of the thread with that tp */
+void g_init_offset(void);
+void g_reset_child(void);
+void mem_reset_child(void);
+void slot_reset_child(void);
+
+/* stack.c: slot classes; see the file's head for the layout */
+int slot_class_of(const struct stack_want *want);
+bool slot_take(struct g *g, const struct stack_want *want, int class);
+void slot_drop(struct g *g); /* unmaps a stack that belongs to no class */
+
+/* runq.c */
+void runq_put(struct p *p, struct g *g, bool next);
+struct g *runq_get(struct p *p, bool *inherit);
+bool runq_empty(struct p *p);
+struct g *runq_steal(struct p *p, struct p *victim, bool take_next);
+void globq_put_locked(struct g *g);
+struct g *globq_get_locked(struct p *p, uint32_t max);
+
+/* proc.c */
+void g_ready(struct g *g);
+void queue_runnable(struct g *g); /* status RUNNABLE, in no queue yet */
+void sched_switch(struct g *from, enum finish fin); /* away from a G: to the next one */
+void switch_finish(struct m *m);                    /* first thing on the incoming side */
+void wakep(void);
+void startm(struct p *p, bool spinning);
+void handoffp(struct p *p);
+void m_acquire_p(struct m *m, struct p *p);
+struct p *pidle_get_locked(void);
+void pidle_put_locked(struct p *p);
+_Noreturn void m_loop(struct m *m);
+bool p_has_work(struct p *p);
+uint64_t rng_next(struct p *p);
+
+/* m.c */
+int m_start_runtime_threads(void);
+struct m *m_new(void);
+struct m *m_of_first_thread(uintptr_t g0_tp, void *lo, void *hi);
+void m_need_more(void); /* asks the template thread for one more idle M */
+void m_reset_child(void);
+
+/* idle.c */
+bool poller_wait(void);         /* sleeps as the poller; false: somebody else polls */
+void poller_timer_added(uint64_t when);
+void poller_break(void);
+
+/* timer.c */
+void timer_add(struct p *p, struct g *g, uint64_t when, uint32_t seq);
+void timer_del(struct g *g);
+bool timers_check(struct p *p); /* fires what is due; true if something was */
+uint64_t timers_next(void);     /* earliest of all Ps */
+
+/* park.c */
+void lot_timeout(struct g *g, uint32_t seq);
+void lot_reset_child(void);
+
+/* sysmon.c */
+void sysmon_main(void *arg);
+void sysmon_wake(void); /* if it is in deep sleep */
+
+/* trace.c */
+void schedtrace_print(uint64_t now);
+
+#endif

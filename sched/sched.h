@@ -1,0 +1,248 @@
+/* sched.h - goroutines for C: the interface of the scheduler to the layer above
+ *
+ * The scheduler runs Gs (goroutines: a stack, a context, a state) on Ms (kernel threads) that
+ * hold a P (run queue and caches). It names no POSIX type: the shim builds threads, mutexes and
+ * conditions on what stands here. The idea and most names are those of Go's runtime (proc.go).
+ *
+ * Who may call: "G" means on a goroutine with its P, "any" any thread at all, also one without a
+ * G (before the runtime starts, or made by glibc behind our back).
+ */
+#ifndef GTHREAD_SCHED_H
+#define GTHREAD_SCHED_H
+
+#include "sched/lock.h"
+
+#include <stddef.h>
+
+#define NSEC_PER_SEC 1000000000ULL
+#define NSEC_PER_MSEC 1000000ULL
+#define NSEC_PER_USEC 1000ULL
+
+/* No deadline. Deadlines are absolute CLOCK_MONOTONIC nanoseconds. */
+#define TIME_FOREVER UINT64_MAX
+
+struct g;
+struct m;
+struct p;
+
+/* The G of the running thread: the goroutine; on an M's own stack its g0; NULL where no runtime
+ * is (before the first create, foreign threads). One word of TLS, so that a stack keeps its page
+ * (docs/HACKING.md, identity). */
+extern __thread struct g *g_self __attribute__((tls_model("initial-exec"), visibility("hidden")));
+
+static inline struct g *getg(void) { return g_self; }
+
+/* ---- what the layer above supplies ------------------------------------------------------ */
+
+/* The scheduler knows neither TCBs nor how kernel threads are made; it is told at start. */
+struct sched_host {
+    /* Makes a kernel thread that runs fn(arg) on the given stack, with a thread identity of its
+     * own. Called by sched_start on the program's first thread and afterwards only by the
+     * template thread; may take libc's and the program's locks. 0 or an errno. */
+    int (*thread_spawn)(void (*fn)(void *), void *arg, void *stack, size_t size);
+    /* Runs after the last switch away from a G that called g_exit: its stack is no longer in
+     * use. On another G's stack or g0: must not block, nor call the program or libc. */
+    void (*g_exited)(struct g *g);
+    /* One line about g for dumps: name and the like. Writes at most size bytes. */
+    void (*g_describe)(struct g *g, char *buf, size_t size);
+};
+
+/* ---- start ---------------------------------------------------------------------------- */
+
+/* Settings read from the environment by the layer above; see README, switches. */
+struct sched_config {
+    uint32_t procs;          /* number of Ps, 1..SCHED_MAX_PROCS */
+    uint32_t schedtrace_ms;  /* 0: no trace */
+    bool stats;              /* counters at exit */
+    bool sigquit;            /* SIGQUIT dumps all Gs */
+    bool fs_by_syscall;      /* never wrfsbase */
+};
+
+#define SCHED_MAX_PROCS 1024
+
+/* Space a P's, M's and G's owner may use as it likes; the shim keeps its thread there. */
+#define G_EXT_SIZE 208
+
+/* Makes the calling thread (which must have no G) the first goroutine, creates g0, the Ps, the
+ * template thread, sysmon and a spare M. g0_tp: a thread identity for the first kernel thread's
+ * g0, whose stack is [g0_lo, g0_hi). Returns 0 or an errno; after an error nothing is changed
+ * but memory. */
+int sched_start(const struct sched_config *cfg, const struct sched_host *host, uintptr_t g0_tp,
+                void *g0_lo, void *g0_hi);
+
+/* After fork, in the child, on its only thread: forgets every M, P, G, queue and waiter. The
+ * runtime is then as before sched_start. */
+void sched_reset_child(void);
+
+bool sched_running(void);
+
+/* ---- goroutines ------------------------------------------------------------------------ */
+
+/* What a G's stack is made from. */
+struct stack_want {
+    size_t size;  /* bytes above the guard, page multiple */
+    size_t guard; /* bytes, page multiple, may be 0 */
+    void *user;   /* the program's own memory, or NULL */
+};
+
+/* Takes a G with a stack: a warm one of the same shape, whose identity is still set
+ * (g_tp(g) != 0), or a fresh one. G context. NULL: no memory. Release with g_free. */
+struct g *g_alloc(const struct stack_want *want);
+
+/* Gives a G that does not run (fresh, or exited) back to the free lists. Any context with a P. */
+void g_free(struct g *g);
+
+/* Lets g run entry(g) as soon as a P is free; thread pointer tp, stack top `top`. */
+void g_launch(struct g *g, uintptr_t tp, uintptr_t top, void (*entry)(struct g *g));
+
+/* The calling G is about to end: it no longer counts as live. True if it was the last. */
+bool g_leave(void);
+
+/* Ends the calling G, after g_leave: never returns. host->g_exited runs once the stack is free. */
+_Noreturn void g_exit(void);
+
+void *g_ext(struct g *g);           /* the owner's G_EXT_SIZE bytes */
+uint64_t g_id(const struct g *g);   /* unique in the process */
+uint32_t g_index(const struct g *g); /* place in the slabs: unique among live Gs, dense from 0 */
+uint32_t g_generation(const struct g *g); /* how often it was freed */
+bool g_on_class_stack(const struct g *g); /* its stack and identity stay with it after g_free */
+int32_t g_kernel_tid(const struct g *g);  /* of the M it runs on or ran on last */
+uintptr_t g_tp(const struct g *g);  /* thread pointer, 0 before the first g_launch */
+void g_set_tp(struct g *g, uintptr_t tp);
+uintptr_t g_stack_lo(const struct g *g); /* lowest usable byte (above the guard) */
+uintptr_t g_stack_hi(const struct g *g); /* one past the highest */
+uint64_t g_count(void);             /* live Gs, the first thread's included */
+
+/* The G whose thread pointer is tp, or NULL. tp must be readable memory; a foreign thread, a
+ * freed G and memory that was never a thread give NULL. */
+struct g *g_from_tp(uintptr_t tp);
+
+/* Lets others run first. Returns false if there was nothing else to run anywhere. G. */
+bool g_yield(void);
+
+/* ---- the parking lot -------------------------------------------------------------------- */
+
+enum park_result {
+    PARK_WOKEN,       /* somebody dequeued us */
+    PARK_TIMEOUT,     /* the deadline passed */
+    PARK_INTERRUPTED, /* g_interrupt */
+};
+
+/* Why a G waits; shown in dumps. park_reason_name gives the text. */
+enum park_reason {
+    WAIT_NONE,
+    WAIT_MUTEX,
+    WAIT_COND,
+    WAIT_RWLOCK,
+    WAIT_SEM,
+    WAIT_BARRIER,
+    WAIT_ONCE,
+    WAIT_JOIN,
+    WAIT_SLEEP,
+    WAIT_FUTEX,
+    WAIT_SYSCALL,
+    WAIT_REASONS
+};
+const char *park_reason_name(enum park_reason r);
+
+/* One waiting thread. A G's waiter lies in struct g, so that waiting touches no stack page; a
+ * thread without a G has it on its stack. While it is queued its fields belong to the lock of the
+ * bucket that `addr` hashes to; before and after to the waiting thread. */
+struct waiter {
+    struct waiter *next, *prev;  /* ring of the waiters of one address, FIFO from the head on */
+    struct waiter *head_next;    /* of the head: head of the next address in the bucket */
+    _Atomic(uintptr_t) addr;     /* what it waits for; 0: not queued */
+    struct g *g;                 /* NULL: a thread without a G */
+    uint64_t since;              /* arch_cycles() when it began to wait */
+    _Atomic uint32_t futex;      /* a thread without a G sleeps here: 0 waiting, 1 woken */
+    uint32_t seq;                /* number of this wait, so that a late timer is recognised */
+    uint32_t tag;                /* the waker's: what it waits for (reader, bit set) */
+    uintptr_t aux;               /* the waker's: what to wait for next (a condition's mutex) */
+    uint8_t is_head;
+    uint8_t result;              /* enum park_result */
+    uint8_t token;               /* what the waker has to say (ownership handed over) */
+    uint8_t reason;              /* enum park_reason */
+};
+
+/* Waiting is: lot_lock, check that there is still a reason to wait, lot_enqueue, lot_unlock,
+ * lot_wait. Waking is: lot_lock, change state, lot_dequeue, lot_unlock, lot_ready. Since the
+ * check and the change are made under the same bucket lock, no wake-up is lost. */
+struct bucket;
+struct bucket *lot_lock(uintptr_t addr);
+void lot_unlock(struct bucket *b);
+/* A second bucket while `held` is locked; may be the same one. NULL if somebody has it: waiting
+ * for it could deadlock. Drop it with lot_unlock_second before `held`. */
+struct bucket *lot_try_lock_second(struct bucket *held, uintptr_t addr);
+void lot_unlock_second(struct bucket *held, struct bucket *second);
+
+/* The caller's waiter: its G's, or *local (for a thread without a G), made ready for use. */
+struct waiter *lot_self(struct waiter *local);
+/* The same for a caller that will leave the scheduler before it waits (drop a lock that only the
+ * kernel knows): it sleeps in the kernel. Use syscall_enter around lot_wait. */
+struct waiter *lot_self_kernel(struct waiter *local);
+/* Appends w to the queue of addr. Bucket lock. From here on w is visible to wakers: the caller
+ * must go on to lot_wait. */
+void lot_enqueue(struct bucket *b, struct waiter *w, uintptr_t addr);
+/* First waiter of addr, still queued; NULL if none. The next one after w. Bucket lock. */
+struct waiter *lot_first(struct bucket *b, uintptr_t addr);
+struct waiter *lot_next(struct waiter *w);
+/* Moves the queued waiter w from its address to `to`'s queue (wait morphing). Both locks. */
+void lot_requeue(struct bucket *from, struct waiter *w, struct bucket *to_bucket, uintptr_t to);
+/* Takes w out. Bucket lock. Somebody must lot_ready it afterwards, or enqueue it elsewhere. */
+void lot_dequeue(struct bucket *b, struct waiter *w);
+/* Sleeps until dequeued, the deadline, or an interrupt. Returns an enum park_result; w->token is
+ * the waker's. After PARK_TIMEOUT and PARK_INTERRUPTED w is queued nowhere. No lock held. */
+enum park_result lot_wait(struct waiter *w, uint64_t deadline, enum park_reason why);
+/* Makes a dequeued waiter run: next on this P where the caller has one. No bucket lock held.
+ * Any thread. w may be gone when it returns. */
+void lot_ready(struct waiter *w);
+
+/* Waiters taken out under a bucket lock, to be readied after it: start with {0}. */
+struct wake_list {
+    struct waiter *first, *last;
+};
+void wake_list_take(struct wake_list *l, struct bucket *b, struct waiter *w); /* lot_dequeue */
+void wake_list_take_all(struct wake_list *l, struct bucket *b, uintptr_t addr);
+void wake_list_ready(struct wake_list *l);
+
+/* True if w has waited longer than ns nanoseconds (a rough clock). */
+bool lot_waited(const struct waiter *w, uint64_t ns);
+
+/* Parks the calling thread until the deadline. Returns PARK_TIMEOUT or PARK_INTERRUPTED. Any. */
+enum park_result park_sleep(uint64_t deadline);
+
+/* Ends g's wait, if it is in one, with PARK_INTERRUPTED. Any thread; true if it was parked. */
+bool g_interrupt(struct g *g);
+
+/* ---- blocking in the kernel ------------------------------------------------------------ */
+
+/* Brackets a system call that may block. The P stays with the G; sysmon takes it if the call
+ * lasts (docs/HACKING.md, system calls). In between the G must not call into the scheduler.
+ * G only: on threads without one both do nothing. */
+void syscall_enter(void);
+void syscall_exit(void);
+/* The same for a call that is known to block long: gives the P away at once. */
+void syscall_enter_block(void);
+
+/* ---- time and counters ------------------------------------------------------------------ */
+
+uint64_t nanotime(void); /* CLOCK_MONOTONIC, ns */
+
+/* Events of the layer above that the statistics show. Any. */
+enum stat_event { STAT_CREATE, STAT_EXIT, STAT_EVENTS };
+void stat_count(enum stat_event e);
+
+/* Prints the counters to stderr; takes no lock. */
+void stats_print(void);
+/* Prints every G with state, wait reason and since when to fd. Any thread; takes no lock. */
+void dump_goroutines(int fd);
+
+/* The number of Ps. */
+uint32_t sched_procs(void);
+
+/* Prints `gthread: fatal: msg` with a state dump and aborts. */
+_Noreturn void throw(const char *msg);
+/* One line `gthread: ...` to stderr, without allocating or locking. */
+void complain(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+#endif

@@ -1,0 +1,86 @@
+/* syscall.c - the bracket around system calls that may block
+ *
+ * The P stays with the G: giving it away on every call made hackbench ten times slower. sysmon
+ * takes it when the call lasts longer than a tick and somebody needs it.
+ *
+ *   p->sysword   meaning                        left by
+ *   even v       not in a call                  the owner M: store v+1
+ *   odd  v       in the call number v           the returning M: CAS to v+1, keeps the P
+ *                                               sysmon: CAS to v+1, the P is sysmon's now
+ *
+ * Exactly one of the two compare-exchanges succeeds, and v never comes back, so a slow sysmon
+ * cannot take a P in a later call of another G. After losing, the M must not touch the P at all.
+ * While a G is in the bracket its status is SYSCALL and p_self() is NULL for it, so that a signal
+ * handler that posts a semaphore there does not use a P that may be gone.
+ */
+#include "sched/runtime.h"
+
+/* The goroutine whose call is to be bracketed; NULL on g0, without a runtime, or nested. */
+static struct g *bracket_begin(void) {
+    struct g *g = getg();
+    if (!g || g->is_g0 || g->sysdepth++)
+        return NULL;
+    g->w.reason = WAIT_SYSCALL;
+    g->w.since = arch_cycles();
+    return g;
+}
+
+void syscall_enter(void) {
+    struct g *g = bracket_begin();
+    if (!g)
+        return;
+    struct m *m = g->m;
+    struct p *p = m->p;
+    p_count(p, CNT_SYSCALL);
+    m->syscall_seq = atomic_load_explicit(&p->sysword, memory_order_relaxed) + 1;
+    atomic_store_explicit(&g->status, G_SYSCALL, memory_order_relaxed);
+    /* Release: whoever takes the P sees its queues as we left them. */
+    atomic_store_explicit(&p->sysword, m->syscall_seq, memory_order_release);
+}
+
+void syscall_enter_block(void) {
+    struct g *g = bracket_begin();
+    if (!g)
+        return;
+    struct m *m = g->m;
+    struct p *p = m->p;
+    p_count(p, CNT_SYSCALL);
+    atomic_store_explicit(&g->status, G_SYSCALL, memory_order_relaxed);
+    m->p = NULL;
+    handoffp(p);
+}
+
+/* Came back without a P: takes an idle one, else waits on the global queue without an M. */
+static __attribute__((noinline)) void syscall_exit_slow(struct g *g) {
+    struct m *m = g->m;
+    m->p = NULL;
+    lock_acquire(&sched.lock);
+    struct p *p = pidle_get_locked();
+    lock_release(&sched.lock);
+    if (p) {
+        m_acquire_p(m, p);
+        status_set(g, G_RUNNING);
+        sysmon_wake();
+    } else {
+        sched_switch(g, FIN_NO_P);
+    }
+}
+
+void syscall_exit(void) {
+    struct g *g = getg();
+    if (!g || g->is_g0 || --g->sysdepth)
+        return;
+    struct m *m = g->m;
+    struct p *p = m->p;
+    uint64_t seq = m->syscall_seq;
+    if (p && atomic_compare_exchange_strong_explicit(&p->sysword, &seq, seq + 1,
+                                                     memory_order_acquire, memory_order_relaxed)) {
+        status_set(g, G_RUNNING);
+        /* A G that only makes short calls is never retaken; the 10 ms rule reaches it here. */
+        if (unlikely(atomic_load_explicit(&p->preempt, memory_order_relaxed)))
+            g_yield();
+    } else {
+        syscall_exit_slow(g);
+    }
+    g->w.reason = WAIT_NONE;
+}

@@ -1,0 +1,136 @@
+/* sysmon.c - the watcher: a kernel thread without a P
+ *
+ * - takes the P of a G that stays in a bracketed system call (retake),
+ * - asks a G that has run for 10 ms to yield,
+ * - wakes an M for a queue that stood still (the net under proc.c's wake-up rule) and for
+ *   deadlines that nobody fired,
+ * - prints the schedule trace.
+ *
+ * It looks every 20 us, after 50 looks without finding anything ever more rarely down to every
+ * 10 ms, and not at all while all Ps are idle: an idle program uses no CPU. It must never take a
+ * lock of libc or the program.
+ */
+#include "sched/runtime.h"
+
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <time.h>
+
+#define TICK_MIN_NS (20 * NSEC_PER_USEC)
+#define TICK_MAX_NS (10 * NSEC_PER_MSEC)
+#define IDLE_TICKS 50
+#define SLICE_NS (10 * NSEC_PER_MSEC) /* as Go: forcePreemptNS */
+
+/* What sysmon saw of a P at its last look. */
+struct look {
+    uint64_t sysword;
+    uint64_t sys_since;
+    uint32_t schedtick;
+    uint64_t tick_since;
+    uint64_t switches;
+};
+
+static struct look *looks;
+
+static uint32_t idle_ps(void) {
+    return atomic_load_explicit(&sched.npidle, memory_order_seq_cst);
+}
+
+/* Takes p from a G that stays in its system call. Go's rule, retake: after one tick if there is
+ * work for p or nobody idle or spinning to do new work; after 10 ms always, so that p becomes idle
+ * and sysmon can sleep. */
+static bool retake_syscall(struct p *p, struct look *l, uint64_t now) {
+    uint64_t w = atomic_load_explicit(&p->sysword, memory_order_acquire);
+    if (!(w & 1) || w != l->sysword) {
+        l->sysword = w;
+        l->sys_since = now;
+        return false;
+    }
+    if (runq_empty(p) && idle_ps() + atomic_load(&sched.nmspinning) > 0 &&
+        now - l->sys_since < SLICE_NS)
+        return false;
+    if (!atomic_compare_exchange_strong_explicit(&p->sysword, &w, w + 1, memory_order_acq_rel,
+                                                 memory_order_relaxed))
+        return false;
+    handoffp(p);
+    return true;
+}
+
+static bool look_at(struct p *p, struct look *l, uint64_t now) {
+    bool found = retake_syscall(p, l, now);
+    uint32_t tick = atomic_load_explicit(&p->schedtick, memory_order_relaxed);
+    if (tick != l->schedtick) {
+        l->schedtick = tick;
+        l->tick_since = now;
+    } else if (now - l->tick_since >= SLICE_NS && !runq_empty(p)) {
+        atomic_store_explicit(&p->preempt, true, memory_order_relaxed);
+    }
+    uint64_t switches = atomic_load_explicit(&p->counter[CNT_SWITCH], memory_order_relaxed);
+    if (switches == l->switches && idle_ps() && !runq_empty(p)) {
+        wakep();
+        found = true;
+    }
+    l->switches = switches;
+    return found;
+}
+
+static bool look_at_all(uint64_t now) {
+    bool found = false;
+    for (uint32_t i = 0; i < sched.cfg.procs; i++)
+        found |= look_at(&sched.allp[i], &looks[i], now);
+    if (timers_next() + SLICE_NS < now && idle_ps())
+        wakep();
+    return found;
+}
+
+void sysmon_wake(void) {
+    uint32_t asleep = 1;
+    if (atomic_load_explicit(&sched.sysmon_asleep, memory_order_seq_cst) &&
+        atomic_compare_exchange_strong_explicit(&sched.sysmon_asleep, &asleep, 0,
+                                                memory_order_seq_cst, memory_order_relaxed))
+        futex_wake(&sched.sysmon_asleep, 1);
+}
+
+/* Sleeps until a P is taken from idle. sysmon_asleep and npidle are a Dekker pair: whoever takes
+ * the last idle P lowers npidle (seq_cst) and then reads sysmon_asleep. */
+static bool deep_sleep(void) {
+    if (sched.cfg.schedtrace_ms || idle_ps() != sched.cfg.procs)
+        return false;
+    atomic_store_explicit(&sched.sysmon_asleep, 1, memory_order_seq_cst);
+    if (idle_ps() == sched.cfg.procs)
+        while (atomic_load_explicit(&sched.sysmon_asleep, memory_order_seq_cst))
+            futex_sleep(&sched.sysmon_asleep, 1, FUTEX_FOREVER);
+    atomic_store_explicit(&sched.sysmon_asleep, 0, memory_order_relaxed);
+    return true;
+}
+
+void sysmon_main(void *arg) {
+    (void)arg;
+    looks = mem_map(sched.cfg.procs * sizeof *looks);
+    if (!looks)
+        throw("sysmon: no memory at start");
+    /* The default slack of 50 us would make 20 us ticks 70 us. This thread only: it makes no
+     * children. */
+    sys(SYS_prctl, PR_SET_TIMERSLACK, 1);
+    uint64_t delay = TICK_MIN_NS, next_trace = 0;
+    uint32_t idle = 0;
+    for (;;) {
+        struct timespec ts = {0, (long)delay};
+        sys(SYS_nanosleep, &ts, NULL);
+        uint64_t now = nanotime();
+        if (sched.cfg.schedtrace_ms && now >= next_trace) {
+            schedtrace_print(now);
+            next_trace = now + sched.cfg.schedtrace_ms * NSEC_PER_MSEC;
+        }
+        if (deep_sleep()) {
+            idle = 0;
+            delay = TICK_MIN_NS;
+            continue;
+        }
+        idle = look_at_all(now) ? 0 : idle + 1;
+        if (!idle)
+            delay = TICK_MIN_NS;
+        else if (idle > IDLE_TICKS && (delay *= 2) > TICK_MAX_NS)
+            delay = TICK_MAX_NS;
+    }
+}

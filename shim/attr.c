@@ -1,0 +1,156 @@
+/* attr.c - what a thread can be asked about, and what can be set: bounds, name, scheduling, signal
+ *
+ * A thread has no kernel thread of its own, so what NPTL asks the kernel by tid is kept here.
+ * README says what of it has no effect yet (priorities, affinity).
+ */
+#include "shim/shim.h"
+
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* libc's own answer where the thread is not a goroutine of ours. */
+#define NOT_OURS(name, ...) (sched_running() && getg() ? ESRCH : next(name)(__VA_ARGS__))
+
+static bool is_first(const struct thread *t) { return t->tid <= (1 << 22); }
+
+SHIM_API int shim_getattr(pthread_t th, pthread_attr_t *attr) {
+    struct thread *t = thread_find(th);
+    /* The process stack grows on demand; libc reads its bounds from /proc. It also asks for the
+     * affinity of TCB.tid, which is the process id there. */
+    if (!t || is_first(t))
+        return next(pthread_getattr_np)(th, attr);
+    int err = pthread_attr_init(attr);
+    if (err)
+        return err;
+    uint32_t state = atomic_load_explicit(&t->state, memory_order_relaxed);
+    size_t size = g_stack_hi(t->g) - g_stack_lo(t->g);
+    pthread_attr_setstack(attr, (void *)g_stack_lo(t->g), size);
+    pthread_attr_setguardsize(attr, t->guard);
+    pthread_attr_setdetachstate(attr, state & THREAD_DETACHED ? PTHREAD_CREATE_DETACHED
+                                                              : PTHREAD_CREATE_JOINABLE);
+    pthread_attr_setschedpolicy(attr, t->sched_policy);
+    pthread_attr_setschedparam(attr, &t->sched_param);
+    return 0;
+}
+
+/* ---- names: at most 15 bytes, as the kernel's ---------------------------------------------------- */
+
+SHIM_API int shim_setname(pthread_t th, const char *name) {
+    struct thread *t = thread_find(th);
+    if (!t || is_first(t))
+        return next(pthread_setname_np)(th, name); /* the first thread's name is the process's */
+    size_t n = strnlen(name, sizeof t->name);
+    if (n == sizeof t->name)
+        return ERANGE;
+    memcpy(t->name, name, n + 1);
+    return 0;
+}
+
+SHIM_API int shim_getname(pthread_t th, char *buf, size_t size) {
+    struct thread *t = thread_find(th);
+    if (!t || is_first(t))
+        return next(pthread_getname_np)(th, buf, size);
+    if (size < sizeof t->name)
+        return ERANGE;
+    memcpy(buf, t->name, sizeof t->name);
+    return 0;
+}
+
+/* ---- scheduling parameters ------------------------------------------------------------------------- */
+
+SHIM_API int shim_getschedparam(pthread_t th, int *policy, struct sched_param *param) {
+    struct thread *t = thread_find(th);
+    if (!t)
+        return NOT_OURS(pthread_getschedparam, th, policy, param);
+    *policy = t->sched_policy;
+    *param = t->sched_param;
+    return 0;
+}
+
+SHIM_API int shim_setschedparam(pthread_t th, int policy, const struct sched_param *param) {
+    struct thread *t = thread_find(th);
+    if (!t)
+        return NOT_OURS(pthread_setschedparam, th, policy, param);
+    int lo = sched_get_priority_min(policy), hi = sched_get_priority_max(policy);
+    if (lo < 0 || param->sched_priority < lo || param->sched_priority > hi)
+        return EINVAL;
+    t->sched_policy = policy;
+    t->sched_param = *param;
+    return 0;
+}
+
+SHIM_API int shim_setschedprio(pthread_t th, int prio) {
+    struct thread *t = thread_find(th);
+    if (!t)
+        return NOT_OURS(pthread_setschedprio, th, prio);
+    struct sched_param param = {.sched_priority = prio};
+    return shim_setschedparam(th, t->sched_policy, &param);
+}
+
+SHIM_API int shim_getaffinity(pthread_t th, size_t size, cpu_set_t *set) {
+    struct thread *t = thread_find(th);
+    if (!t)
+        return NOT_OURS(pthread_getaffinity_np, th, size, set);
+    /* Goroutines run on any M, and Ms have the affinity the process started with. */
+    long r = sys(SYS_sched_getaffinity, 0, size, set);
+    if (r < 0)
+        return (int)-r;
+    memset((char *)set + r, 0, size - (size_t)r);
+    return 0;
+}
+
+/* A goroutine is not bound to a CPU. A set that leaves it one of its CPUs is accepted. */
+SHIM_API int shim_setaffinity(pthread_t th, size_t size, const cpu_set_t *set) {
+    struct thread *t = thread_find(th);
+    if (!t)
+        return NOT_OURS(pthread_setaffinity_np, th, size, set);
+    unsigned long have[128] = {0};
+    long r = sys(SYS_sched_getaffinity, 0, sizeof have, have);
+    if (r < 0)
+        return (int)-r;
+    const unsigned char *want = (const unsigned char *)set, *got = (const unsigned char *)have;
+    for (size_t i = 0; i < size && i < (size_t)r; i++)
+        if (want[i] & got[i])
+            return 0;
+    return EINVAL;
+}
+
+SHIM_API int shim_getcpuclockid(pthread_t th, clockid_t *clock) {
+    struct thread *t = thread_find(th);
+    if (!t)
+        return NOT_OURS(pthread_getcpuclockid, th, clock);
+    if (t == thread_self()) {
+        *clock = CLOCK_THREAD_CPUTIME_ID;
+        return 0;
+    }
+    return ENOENT; /* no CPU clock per goroutine yet */
+}
+
+/* ---- signals to a thread ---------------------------------------------------------------------------- */
+
+/* The handler runs on the kernel thread that runs the goroutine, or, while it waits, wherever the
+ * process takes signals. README, signals. */
+SHIM_API int shim_kill(pthread_t th, int sig) {
+    struct thread *t = thread_find(th);
+    if (!t)
+        return NOT_OURS(pthread_kill, th, sig);
+    if (sig < 0 || sig > SIGRTMAX || (sig >= 32 && sig < SIGRTMIN))
+        return EINVAL;
+    if (atomic_load_explicit(&t->state, memory_order_acquire) & THREAD_EXITED || !sig)
+        return 0;
+    pid_t pid = (pid_t)sys(SYS_getpid);
+    long r = t == thread_self() ? sys(SYS_tgkill, pid, sys(SYS_gettid), sig)
+                                : sys(SYS_tgkill, pid, g_kernel_tid(t->g), sig);
+    return (int)-r;
+}
+
+/* For dumps (sched_host.g_describe). */
+void thread_describe(struct g *g, char *buf, size_t size);
+void thread_describe(struct g *g, char *buf, size_t size) {
+    struct thread *t = thread_of(g);
+    snprintf(buf, size, "tid %d%s%.16s", t->tid, t->name[0] ? " " : "", t->name);
+}

@@ -1,0 +1,150 @@
+/* cond.c - condition variables on the parking lot
+ *
+ * A condition is an address to wait for. Of glibc's layout only __wrefs is used, as glibc uses it
+ * (pthread_cond_init and _destroy stay glibc's): bit 0 process-shared, bit 1 CLOCK_MONOTONIC, from
+ * bit 3 on the number of waiters, so that a signal nobody waits for is one load.
+ *
+ * No wake-up is lost: the waiter counts and links itself before it drops the mutex, and a waker
+ * unlinks under the bucket lock; who signals after taking the mutex finds the waiter linked. The
+ * waker also takes the waiter off the count, so that a woken thread does not touch the condition
+ * any more and it may be destroyed at once.
+ *
+ * A waiter that would only wake to block on the mutex is moved to the mutex's queue instead (wait
+ * morphing): all but the first of a broadcast, and any whose mutex is held by somebody else.
+ */
+#include "shim/shim.h"
+
+#include <limits.h>
+
+#define WREFS_SHARED 1u
+#define WREFS_MONOTONIC 2u
+#define WREFS_WAITER 8u
+
+static _Atomic uint32_t *wrefs(pthread_cond_t *c) {
+    return (_Atomic uint32_t *)&c->__data.__wrefs;
+}
+
+static bool cond_shared(pthread_cond_t *c) {
+    return atomic_load_explicit(wrefs(c), memory_order_relaxed) & WREFS_SHARED;
+}
+
+/* ---- waking ------------------------------------------------------------------------------------------ */
+
+/* Moves w to the queue of its mutex, if that is locked. Bucket lock of the condition. */
+static bool requeue(struct bucket *b, struct waiter *w, bool if_foreign) {
+    struct __pthread_mutex_s *m = (struct __pthread_mutex_s *)w->aux;
+    if (!m || (if_foreign && m->__owner == self_tid()))
+        return false;
+    struct bucket *mb = lot_try_lock_second(b, w->aux);
+    if (!mb)
+        return false;
+    _Atomic int *word = (_Atomic int *)&m->__lock;
+    int v = atomic_load_explicit(word, memory_order_relaxed);
+    /* Locked becomes "locked, somebody waits" under the mutex's bucket lock, which the unlocker
+     * needs before it frees the word: so it will find w. */
+    while (v == 1 && !atomic_compare_exchange_weak_explicit(word, &v, 2, memory_order_relaxed,
+                                                            memory_order_relaxed))
+        continue;
+    if (v) {
+        w->token |= TOKEN_REQUEUED;
+        w->since = arch_cycles(); /* its wait for the mutex begins now */
+        lot_requeue(b, w, mb, w->aux);
+    }
+    lot_unlock_second(b, mb);
+    return v != 0;
+}
+
+/* Wakes up to n waiters. */
+static void wake(pthread_cond_t *c, unsigned n, bool broadcast) {
+    /* Full barrier: the waiter counts itself before it lets go of the mutex. */
+    if (!(atomic_load_explicit(wrefs(c), memory_order_seq_cst) / WREFS_WAITER))
+        return;
+    uintptr_t addr = (uintptr_t)c;
+    struct wake_list woken = {0};
+    struct waiter *w;
+    struct bucket *b = lot_lock(addr);
+    for (unsigned i = 0; i < n && (w = lot_first(b, addr)); i++) {
+        atomic_fetch_sub_explicit(wrefs(c), WREFS_WAITER, memory_order_relaxed);
+        if (!requeue(b, w, !(broadcast && i)))
+            wake_list_take(&woken, b, w);
+    }
+    lot_unlock(b);
+    wake_list_ready(&woken);
+}
+
+SHIM_API int shim_cond_signal(pthread_cond_t *c) {
+    if (passthrough() || unlikely(cond_shared(c)))
+        return next(pthread_cond_signal)(c);
+    wake(c, 1, false);
+    return 0;
+}
+
+SHIM_API int shim_cond_broadcast(pthread_cond_t *c) {
+    if (passthrough() || unlikely(cond_shared(c)))
+        return next(pthread_cond_broadcast)(c);
+    wake(c, UINT_MAX, true);
+    return 0;
+}
+
+/* ---- waiting ----------------------------------------------------------------------------------------- */
+
+/* Takes the caller, whose wait on c ended without a waker, off the count. It may have been requeued
+ * to the mutex before: then the waker has done it. */
+static void uncount(pthread_cond_t *c, struct waiter *w) {
+    if (!(w->token & TOKEN_REQUEUED))
+        atomic_fetch_sub_explicit(wrefs(c), WREFS_WAITER, memory_order_relaxed);
+}
+
+static int cond_wait(pthread_cond_t *c, pthread_mutex_t *mp, uint64_t deadline) {
+    uintptr_t addr = (uintptr_t)c;
+    bool in_kernel = mutex_in_kernel(mp);
+    struct waiter local, *w = in_kernel ? lot_self_kernel(&local) : lot_self(&local);
+    w->aux = in_kernel ? 0 : (uintptr_t)&mp->__data;
+    cancel_test();
+    struct bucket *b = lot_lock(addr);
+    atomic_fetch_add_explicit(wrefs(c), WREFS_WAITER, memory_order_seq_cst);
+    lot_enqueue(b, w, addr);
+    lot_unlock(b);
+    unsigned depth;
+    int err = mutex_unlock_for_wait(mp, &depth);
+    if (err) { /* not ours to wait with: undo */
+        if (w->g)
+            g_interrupt(w->g);
+        deadline = 0;
+    }
+    if (in_kernel)
+        syscall_enter_block();
+    enum park_result r = cancel_wait(w, deadline, WAIT_COND);
+    if (in_kernel)
+        syscall_exit();
+    if (r != PARK_WOKEN)
+        uncount(c, w);
+    if (err)
+        return err;
+    mutex_relock_after_wait(mp, depth, w->token);
+    if (r == PARK_INTERRUPTED)
+        cancel_test();
+    return r == PARK_TIMEOUT ? ETIMEDOUT : 0;
+}
+
+SHIM_API int shim_cond_wait(pthread_cond_t *c, pthread_mutex_t *mp) {
+    if (passthrough() || unlikely(cond_shared(c)))
+        return LIBC_CALL_BLOCK(next(pthread_cond_wait)(c, mp));
+    return cond_wait(c, mp, TIME_FOREVER);
+}
+
+SHIM_API int shim_cond_clockwait(pthread_cond_t *c, pthread_mutex_t *mp, clockid_t clock,
+                                 const struct timespec *abs) {
+    if (passthrough() || unlikely(cond_shared(c)))
+        return LIBC_CALL_BLOCK(next(pthread_cond_clockwait)(c, mp, clock, abs));
+    uint64_t deadline;
+    int err = deadline_abs(clock, abs, &deadline);
+    return err ? err : cond_wait(c, mp, deadline);
+}
+
+SHIM_API int shim_cond_timedwait(pthread_cond_t *c, pthread_mutex_t *mp,
+                                 const struct timespec *abs) {
+    uint32_t flags = atomic_load_explicit(wrefs(c), memory_order_relaxed);
+    return shim_cond_clockwait(c, mp, flags & WREFS_MONOTONIC ? CLOCK_MONOTONIC : CLOCK_REALTIME,
+                               abs);
+}

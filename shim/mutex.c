@@ -1,0 +1,259 @@
+/* mutex.c - pthread mutexes in glibc's layout, on the parking lot
+ *
+ * State table of __lock (the values glibc uses, so that tools and a switch to libc understand it):
+ *   0  free
+ *   1  locked, nobody waits
+ *   2  locked, somebody may wait in the parking lot
+ *
+ * unlock from 2 goes through the parking lot: it wakes the first waiter and either leaves the
+ * mutex free, so that a running thread may take it first (barging; a hand-over to a thread that
+ * is not running would make a convoy), or, when that waiter has waited for 1 ms, hands it over
+ * still locked, and runs it next in the unlocker's slice. As Go's sync.Mutex.
+ *
+ * A waiter that was woken locks with 2, since others may still be parked: so while somebody is
+ * parked, the word is 2, or a woken thread is on its way to make it 2.
+ *
+ * __owner, __count and __nusers are kept as glibc keeps them.
+ */
+#include "shim/shim.h"
+
+#include <limits.h>
+
+/* __kind, see nptl/pthreadP.h. Elision bits do not concern us. */
+#define KIND_TYPE 3
+#define KIND_ROBUST 16
+#define KIND_PI 32
+#define KIND_PP 64
+#define KIND_SHARED 128
+#define KIND_ANY (KIND_TYPE | KIND_ROBUST | KIND_PI | KIND_PP | KIND_SHARED)
+
+#define STARVING_NS (1000 * 1000) /* as Go's sync.Mutex: starvationThresholdNs */
+#define SPINS 4                   /* tries before parking, as Go: active_spin.. */
+#define SPIN_PAUSES 30            /* ..of active_spin_cnt pauses each */
+
+typedef struct __pthread_mutex_s mutex;
+
+static inline _Atomic int *lock_word(mutex *m) { return (_Atomic int *)&m->__lock; }
+
+static inline bool take_free(mutex *m, int as) {
+    int free = 0;
+    return atomic_compare_exchange_strong_explicit(lock_word(m), &free, as, memory_order_acquire,
+                                                   memory_order_relaxed);
+}
+
+static inline void own(mutex *m) {
+    m->__owner = self_tid();
+    m->__nusers++;
+}
+
+bool mutex_in_kernel(const pthread_mutex_t *mp) {
+    /* A private PRIO_INHERIT mutex is an ordinary one here: goroutines have no priorities of
+     * their own that it could lend. */
+    return mp->__data.__kind & (KIND_ROBUST | KIND_PP | KIND_SHARED);
+}
+
+/* ---- contention ---------------------------------------------------------------------------------- */
+
+/* The holder probably runs on another P and is done soon. */
+static bool spin_for(mutex *m) {
+    if (sched_procs() < 2)
+        return false;
+    for (int i = 0; i < SPINS; i++) {
+        for (int k = 0; k < SPIN_PAUSES; k++)
+            arch_pause();
+        if (atomic_load_explicit(lock_word(m), memory_order_relaxed) == 0 && take_free(m, 1))
+            return true;
+    }
+    return false;
+}
+
+/* Waits until the mutex is ours. contended: the caller was woken from its queue. 0 or ETIMEDOUT. */
+static int lock_slow(mutex *m, uint64_t deadline, bool contended) {
+    if (!contended && spin_for(m))
+        return 0;
+    uint64_t since = 0;
+    while (atomic_exchange_explicit(lock_word(m), 2, memory_order_acquire) != 0) {
+        uintptr_t addr = (uintptr_t)m;
+        struct waiter local, *w = lot_self(&local);
+        if (since)
+            w->since = since; /* one wait, however often it loses */
+        since = w->since;
+        struct bucket *b = lot_lock(addr);
+        if (atomic_load_explicit(lock_word(m), memory_order_relaxed) != 2) {
+            lot_unlock(b);
+            continue;
+        }
+        lot_enqueue(b, w, addr);
+        lot_unlock(b);
+        enum park_result r = lot_wait(w, deadline, WAIT_MUTEX);
+        if (r == PARK_WOKEN && w->token & TOKEN_OWNER)
+            return 0;
+        if (r == PARK_TIMEOUT)
+            return ETIMEDOUT;
+    }
+    return 0;
+}
+
+/* The mutex was 2. After the word is free or the waiter owns it, m may be gone. */
+static __attribute__((noinline)) void unlock_slow(mutex *m) {
+    uintptr_t addr = (uintptr_t)m;
+    if (passthrough()) {
+        atomic_store_explicit(lock_word(m), 0, memory_order_release);
+        futex_wake((_Atomic uint32_t *)lock_word(m), 1);
+        return;
+    }
+    struct bucket *b = lot_lock(addr);
+    struct waiter *w = lot_first(b, addr);
+    bool handoff = w && lot_waited(w, STARVING_NS);
+    if (w) {
+        lot_dequeue(b, w);
+        if (handoff)
+            w->token |= TOKEN_OWNER;
+    }
+    if (!handoff)
+        atomic_store_explicit(lock_word(m), 0, memory_order_release);
+    lot_unlock(b);
+    if (w)
+        lot_ready(w);
+    if (handoff)
+        g_yield(); /* the waiter is next on this P: it gets the rest of our slice */
+}
+
+static inline void release(mutex *m) {
+    m->__owner = 0;
+    m->__nusers--;
+    int locked = 1;
+    if (unlikely(!atomic_compare_exchange_strong_explicit(
+            lock_word(m), &locked, 0, memory_order_release, memory_order_relaxed)))
+        unlock_slow(m);
+}
+
+/* ---- lock ------------------------------------------------------------------------------------------ */
+
+/* Everything but a free normal mutex. How the caller wants to wait: for ever (clock < 0), or
+ * until abs on clock. */
+static __attribute__((noinline)) int lock_full(pthread_mutex_t *mp, clockid_t clock,
+                                               const struct timespec *abs) {
+    mutex *m = &mp->__data;
+    if (passthrough() || mutex_in_kernel(mp))
+        return LIBC_CALL(clock < 0 ? next(pthread_mutex_lock)(mp)
+                                   : next(pthread_mutex_clocklock)(mp, clock, abs));
+    int type = m->__kind & KIND_TYPE;
+    if (type == PTHREAD_MUTEX_RECURSIVE_NP || type == PTHREAD_MUTEX_ERRORCHECK_NP) {
+        if (m->__owner == self_tid()) {
+            if (type == PTHREAD_MUTEX_ERRORCHECK_NP)
+                return EDEADLK;
+            if (m->__count + 1 == 0)
+                return EAGAIN;
+            m->__count++;
+            return 0;
+        }
+    }
+    if (!take_free(m, 1)) {
+        uint64_t deadline = TIME_FOREVER;
+        int err = clock < 0 ? 0 : deadline_abs(clock, abs, &deadline);
+        if (!err)
+            err = lock_slow(m, deadline, false);
+        if (err)
+            return err;
+    }
+    if (type == PTHREAD_MUTEX_RECURSIVE_NP)
+        m->__count = 1;
+    own(m);
+    return 0;
+}
+
+SHIM_API int shim_mutex_lock(pthread_mutex_t *mp) {
+    mutex *m = &mp->__data;
+    if (likely((m->__kind & KIND_ANY) == PTHREAD_MUTEX_TIMED_NP) && likely(take_free(m, 1))) {
+        own(m);
+        return 0;
+    }
+    return lock_full(mp, -1, NULL);
+}
+
+SHIM_API int shim_mutex_trylock(pthread_mutex_t *mp) {
+    mutex *m = &mp->__data;
+    if (mutex_in_kernel(mp) || passthrough())
+        return next(pthread_mutex_trylock)(mp);
+    int type = m->__kind & KIND_TYPE;
+    if (type == PTHREAD_MUTEX_RECURSIVE_NP && m->__owner == self_tid()) {
+        if (m->__count + 1 == 0)
+            return EAGAIN;
+        m->__count++;
+        return 0;
+    }
+    if (!take_free(m, 1))
+        return EBUSY;
+    if (type == PTHREAD_MUTEX_RECURSIVE_NP)
+        m->__count = 1;
+    own(m);
+    return 0;
+}
+
+SHIM_API int shim_mutex_clocklock(pthread_mutex_t *mp, clockid_t clock,
+                                  const struct timespec *abs) {
+    if (clock != CLOCK_REALTIME && clock != CLOCK_MONOTONIC)
+        return EINVAL;
+    return lock_full(mp, clock, abs);
+}
+
+SHIM_API int shim_mutex_timedlock(pthread_mutex_t *mp, const struct timespec *abs) {
+    return lock_full(mp, CLOCK_REALTIME, abs);
+}
+
+/* ---- unlock ---------------------------------------------------------------------------------------- */
+
+SHIM_API int shim_mutex_unlock(pthread_mutex_t *mp) {
+    mutex *m = &mp->__data;
+    if (likely((m->__kind & KIND_ANY) == PTHREAD_MUTEX_TIMED_NP)) {
+        release(m);
+        return 0;
+    }
+    if (mutex_in_kernel(mp) || passthrough())
+        return next(pthread_mutex_unlock)(mp);
+    int type = m->__kind & KIND_TYPE;
+    if (type == PTHREAD_MUTEX_RECURSIVE_NP || type == PTHREAD_MUTEX_ERRORCHECK_NP) {
+        if (m->__owner != self_tid() || !atomic_load_explicit(lock_word(m), memory_order_relaxed))
+            return EPERM;
+        if (type == PTHREAD_MUTEX_RECURSIVE_NP && --m->__count)
+            return 0;
+    }
+    release(m);
+    return 0;
+}
+
+/* ---- for conditions ---------------------------------------------------------------------------------
+ * A wait releases a recursive mutex whole and takes it back as deep as it was. __nusers keeps
+ * counting the waiter, as in glibc, so that destroying the mutex meanwhile is EBUSY. */
+
+int mutex_unlock_for_wait(pthread_mutex_t *mp, unsigned *depth) {
+    mutex *m = &mp->__data;
+    *depth = 0;
+    if (mutex_in_kernel(mp))
+        return next(pthread_mutex_unlock)(mp);
+    int type = m->__kind & KIND_TYPE;
+    if (type == PTHREAD_MUTEX_RECURSIVE_NP || type == PTHREAD_MUTEX_ERRORCHECK_NP) {
+        if (m->__owner != self_tid() || !atomic_load_explicit(lock_word(m), memory_order_relaxed))
+            return EPERM;
+        *depth = m->__count;
+        m->__count = 0;
+    }
+    m->__nusers++; /* release takes it off again */
+    release(m);
+    return 0;
+}
+
+int mutex_relock_after_wait(pthread_mutex_t *mp, unsigned depth, uint8_t token) {
+    mutex *m = &mp->__data;
+    if (mutex_in_kernel(mp))
+        return LIBC_CALL(next(pthread_mutex_lock)(mp));
+    if (!(token & TOKEN_OWNER)) {
+        bool requeued = token & TOKEN_REQUEUED;
+        if (requeued || !take_free(m, 1))
+            lock_slow(m, TIME_FOREVER, requeued);
+    }
+    m->__owner = self_tid();
+    m->__count = depth;
+    return 0;
+}

@@ -1,0 +1,161 @@
+/* shim.h - the private header of shim/: POSIX threads on top of sched/
+ *
+ * Every exported implementation is named shim_*, has default visibility, and is given its public
+ * names by interpose/symbols.tab. It must work on any thread:
+ *   - before the runtime starts (getg() is NULL): the program is single-threaded, or only glibc's
+ *     own helper threads run. Object state has its final layout, so that a lock taken now can be
+ *     released by a goroutine later.
+ *   - on a goroutine,
+ *   - on a thread that glibc made behind our back (no G): it waits in the kernel.
+ *   - when the runtime is off (GTHREAD=off, unknown glibc): slow paths go to libc's own function.
+ *     Fast paths need not ask, since uncontended objects look as glibc leaves them.
+ */
+#ifndef GTHREAD_SHIM_H
+#define GTHREAD_SHIM_H
+
+#include "arch.h"
+#include "sched/sched.h"
+#include "shim/tcb.h"
+#include "syscall.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <time.h>
+
+#include "next.h" /* generated from interpose/symbols.tab */
+
+#define SHIM_API __attribute__((visibility("default")))
+#define likely(x) __builtin_expect(!!(x), 1)
+#define unlikely(x) __builtin_expect(!!(x), 0)
+
+/* ---- libc's own functions ------------------------------------------------------------------- */
+
+/* next(read)(fd, buf, n): the function that the program would call without us. Looked up at the
+ * first use; callable anywhere but on g0. */
+extern void *next_fn[NEXT_COUNT];
+void *next_resolve(enum next_id id);
+static inline void *next_get(enum next_id id) {
+    void *fn = __atomic_load_n(&next_fn[id], __ATOMIC_RELAXED);
+    return likely(fn != NULL) ? fn : next_resolve(id);
+}
+#define next(name) ((__typeof__(name) *)next_get(NEXT_##name))
+
+/* A call of libc's that may block, from a goroutine: the P is kept until sysmon takes it, or
+ * (_BLOCK) given away at once. errno survives. */
+#define LIBC_CALL(call)                                                                            \
+    ({                                                                                             \
+        syscall_enter();                                                                           \
+        __auto_type r_ = (call);                                                                   \
+        syscall_exit();                                                                            \
+        r_;                                                                                        \
+    })
+#define LIBC_CALL_BLOCK(call)                                                                      \
+    ({                                                                                             \
+        syscall_enter_block();                                                                     \
+        __auto_type r_ = (call);                                                                   \
+        syscall_exit();                                                                            \
+        r_;                                                                                        \
+    })
+
+/* ---- settings ------------------------------------------------------------------------------- */
+
+/* From the environment, see README, switches. Filled by the library's constructor. */
+struct settings {
+    const char *procs; /* GTHREAD_PROCS, GTHREAD_DEBUG, GTHREAD_STATS as found, or NULL */
+    const char *debug;
+    const char *stats;
+    bool off; /* every call goes to libc */
+};
+extern struct settings settings;
+
+/* True when all calls go to libc's own functions. */
+static inline bool passthrough(void) { return unlikely(settings.off); }
+
+/* ---- threads -------------------------------------------------------------------------------- */
+
+/* State table of thread.state (bits):
+ *   THREAD_DETACHED  nobody will join: freed when it has exited
+ *   THREAD_JOINED    a joiner waits or has waited; a second one gets EINVAL
+ *   THREAD_EXITED    its stack is no longer in use, the result is there
+ * Freed by the joiner (JOINED and EXITED), or by whoever sets the second of DETACHED and EXITED. */
+#define THREAD_DETACHED 1u
+#define THREAD_JOINED 2u
+#define THREAD_EXITED 4u
+
+/* The POSIX part of a G, in its ext space. */
+struct thread {
+    void *(*start)(void *);
+    void *arg;
+    struct g *g;
+    uintptr_t tcb; /* == pthread_self() */
+    _Atomic(struct thread *) joining; /* whom this thread joins now; guards against cycles */
+    _Atomic uint32_t state;
+    int32_t tid;
+    bool returns_int; /* C11: start returns int */
+    char name[16];
+    struct sched_param sched_param;
+    int sched_policy;
+    size_t guard;
+};
+_Static_assert(sizeof(struct thread) <= G_EXT_SIZE, "struct thread");
+
+static inline struct thread *thread_of(struct g *g) { return g_ext(g); }
+
+/* The caller's thread, NULL where there is no G. */
+struct thread *thread_self(void);
+/* The thread that t names, or NULL: not ours (a thread of NPTL), or gone. */
+struct thread *thread_find(pthread_t t);
+
+/* Starts the runtime at the first thread creation. True if it runs; false: libc's own threads. */
+bool runtime_start(void);
+void shim_reset_child(void);
+
+/* The id that identifies the owner of a lock: TCB.tid, as glibc uses. Any thread, any time. */
+static inline int32_t self_tid(void) {
+    size_t off = glibc.off_tid;
+    if (likely(off))
+        return (int32_t)arch_tp_read32(off);
+    return (int32_t)sys(186 /* gettid; equal to TCB.tid on every thread of the kernel's */);
+}
+
+/* ---- cancellation --------------------------------------------------------------------------- */
+
+/* Acts on a pending cancellation request; may not return. A cancellation point calls it. */
+void cancel_test(void);
+/* lot_wait for cancellation points: a request that is there or comes ends it as INTERRUPTED. */
+enum park_result cancel_wait(struct waiter *w, uint64_t deadline, enum park_reason why);
+
+/* ---- time ----------------------------------------------------------------------------------- */
+
+/* Deadline on the runtime's clock for an absolute time on `clock`; TIME_FOREVER for NULL.
+ * Returns 0, or EINVAL for a bad clock or tv_nsec. A past time gives a past deadline. */
+int deadline_abs(clockid_t clock, const struct timespec *abs, uint64_t *deadline);
+/* For a relative time; EINVAL as above. */
+int deadline_rel(const struct timespec *rel, uint64_t *deadline);
+
+/* ---- mutexes, for conditions ------------------------------------------------------------------ */
+
+/* Values of waiter.token when a mutex's or condition's waiter wakes. */
+#define TOKEN_REQUEUED 1 /* moved from a condition to its mutex */
+#define TOKEN_OWNER 2    /* the mutex was handed over: it is ours */
+
+/* True for kinds that only the kernel's protocol serves (process-shared, robust, PRIO_PROTECT). */
+bool mutex_in_kernel(const pthread_mutex_t *mp);
+/* Unlock and relock around a condition wait; see mutex.c. */
+int mutex_unlock_for_wait(pthread_mutex_t *mp, unsigned *depth);
+int mutex_relock_after_wait(pthread_mutex_t *mp, unsigned depth, uint8_t token);
+
+/* Runs init through a frame whose unwinding (exception, cancellation) calls once_unwound. */
+void once_call(void (*init)(void));
+
+/* ---- prototypes that glibc's headers hide (fortified callers) ----------------------------------- */
+ssize_t __read_chk(int fd, void *buf, size_t n, size_t size);
+ssize_t __pread_chk(int fd, void *buf, size_t n, off_t at, size_t size);
+ssize_t __pread64_chk(int fd, void *buf, size_t n, off64_t at, size_t size);
+ssize_t __recv_chk(int fd, void *buf, size_t n, size_t size, int flags);
+
+#endif

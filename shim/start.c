@@ -1,0 +1,182 @@
+/* start.c - the runtime's beginning: the first pthread_create
+ *
+ * Until then the library has done nothing but read its environment. Now it learns what it needs
+ * of glibc, makes the first thread a goroutine and starts the scheduler. Whatever fails before
+ * sched_start has changed something leaves the program on libc's own threads, with one line that
+ * says why.
+ */
+#include "shim/config.h"
+#include "shim/shim.h"
+
+#include <linux/rseq.h>
+#include <sched.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <sys/syscall.h>
+
+#define G0_STACK (256UL << 10)
+
+void thread_exited(struct g *g);
+void thread_describe(struct g *g, char *buf, size_t size);
+_Noreturn void thread_end(struct thread *t);
+
+/* State table of `started`: 0 not yet, 1 somebody starts it, 2 runs, 3 cannot (libc's threads). */
+enum { NOT_YET, STARTING, RUNS, CANNOT };
+static _Atomic uint32_t started;
+
+/* ---- kernel threads ---------------------------------------------------------------------------- */
+
+struct spawn {
+    void (*fn)(void *);
+    void *arg;
+};
+
+static void *spawned(void *arg) {
+    struct spawn s = *(struct spawn *)arg;
+    free(arg);
+    s.fn(s.arg);
+    return NULL;
+}
+
+/* sched_host.thread_spawn: a thread of libc's, so that libc knows the process is threaded. */
+static int thread_spawn(void (*fn)(void *), void *arg, void *stack, size_t size) {
+    struct spawn *s = malloc(sizeof *s);
+    if (!s)
+        return ENOMEM;
+    *s = (struct spawn){fn, arg};
+    pthread_attr_t attr;
+    pthread_t th;
+    pthread_attr_init(&attr);
+    pthread_attr_setstack(&attr, stack, size);
+    pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+    int err = next(pthread_create)(&th, &attr, spawned, s);
+    pthread_attr_destroy(&attr);
+    if (err)
+        free(s);
+    return err;
+}
+
+static const struct sched_host host = {
+    .thread_spawn = thread_spawn,
+    .g_exited = thread_exited,
+    .g_describe = thread_describe,
+};
+
+/* ---- the first thread --------------------------------------------------------------------------- */
+
+/* The kernel writes the CPU number into the area of the thread it was registered for, but that
+ * identity now moves between kernel threads, and a fork child recycles it while it is registered
+ * (SURFACE, E). Negative makes glibc ask the kernel, and not register the threads it creates. */
+static void rseq_unregister(void) {
+    if (!glibc.off_rseq_cpu_id)
+        return;
+    char *cpu_id = (char *)arch_tp() + glibc.off_rseq_cpu_id;
+    struct rseq *area = (struct rseq *)(cpu_id - offsetof(struct rseq, cpu_id));
+    if ((int32_t)area->cpu_id >= 0)
+        sys(SYS_rseq, area, 32, RSEQ_FLAG_UNREGISTER, 0x53053053);
+    *(volatile int32_t *)cpu_id = -2;
+}
+
+/* Where the first thread's pthread_exit unwinds to, in place of glibc's __libc_start_call_main:
+ * that would end the kernel thread, which is an M and serves others. */
+static void first_thread_ended(void) { thread_end(thread_self()); }
+
+#define JB_RBP 1 /* sysdeps/x86_64/jmpbuf-offsets.h */
+#define JB_RSP 6
+#define JB_PC 7
+
+static uintptr_t mangle(uintptr_t v) { /* PTR_MANGLE, sysdeps/unix/sysv/linux/x86_64 */
+    uintptr_t guard = *(uintptr_t *)(arch_tp() + 0x30);
+    v ^= guard;
+    return v << 17 | v >> 47;
+}
+
+static uintptr_t demangle(uintptr_t v) {
+    uintptr_t guard = *(uintptr_t *)(arch_tp() + 0x30);
+    return (v >> 17 | v << 47) ^ guard;
+}
+
+static void redirect_first_exit(void) {
+    static __pthread_unwind_buf_t buf;
+    void **slot = (void **)(arch_tp() + glibc.off_cleanup_jmp_buf);
+    if (!*slot) /* a thread that is not the program's first one */
+        return;
+    memcpy(&buf, *slot, sizeof buf);
+    long *regs = (long *)buf.__cancel_jmp_buf[0].__cancel_jmp_buf;
+    uintptr_t sp = demangle((uintptr_t)regs[JB_RSP]);
+    /* A jump to the function's first instruction: the stack as after a call. */
+    regs[JB_RSP] = (long)mangle((sp & ~(uintptr_t)15) - 8);
+    regs[JB_PC] = (long)mangle((uintptr_t)first_thread_ended);
+    *slot = &buf;
+}
+
+static void adopt_first(void) {
+    struct thread *t = thread_self();
+    memset(t, 0, sizeof *t);
+    t->g = getg();
+    t->tcb = arch_tp();
+    t->tid = (int32_t)sys(SYS_gettid);
+    t->sched_policy = SCHED_OTHER;
+}
+
+/* ---- start -------------------------------------------------------------------------------------- */
+
+static bool start(void) {
+    struct sched_config cfg;
+    config_read(&cfg);
+    if (glibc_probe())
+        return false;
+    arch_init(getauxval(AT_HWCAP2), cfg.fs_by_syscall);
+    rseq_unregister();
+    char *lo = (char *)sys(SYS_mmap, NULL, G0_STACK, 3 /* read, write */, 0x22 /* private, anon */,
+                           -1, 0);
+    uintptr_t g0_tp = 0;
+    int err = (long)lo < 0 && (long)lo > -4096 ? ENOMEM : 0;
+    if (!err) {
+        g0_tp = tcb_make((uintptr_t)lo, (uintptr_t)lo + G0_STACK, 0, (int32_t)sys(SYS_gettid));
+        err = g0_tp ? 0 : ENOMEM;
+    }
+    if (!err)
+        err = sched_start(&cfg, &host, g0_tp, lo, (void *)tcb_stack_top(g0_tp));
+    if (err) {
+        complain("cannot start (%s): running on the system's threads", strerrorname_np(err));
+        return false;
+    }
+    adopt_first();
+    redirect_first_exit();
+    if (cfg.sigquit)
+        config_sigquit();
+    return true;
+}
+
+bool runtime_start(void) {
+    uint32_t s = atomic_load_explicit(&started, memory_order_acquire);
+    if (likely(s == RUNS))
+        return true;
+    if (s == CANNOT || settings.off)
+        return false;
+    s = NOT_YET;
+    if (atomic_compare_exchange_strong(&started, &s, STARTING)) {
+        bool ok = start();
+        if (!ok)
+            settings.off = true;
+        atomic_store_explicit(&started, ok ? RUNS : CANNOT, memory_order_release);
+        futex_wake(&started, INT32_MAX);
+        return ok;
+    }
+    while ((s = atomic_load_explicit(&started, memory_order_acquire)) == STARTING)
+        futex_sleep(&started, STARTING, FUTEX_FOREVER);
+    return s == RUNS;
+}
+
+/* In the child of a fork, on its only thread: it is now a process that has not started a runtime;
+ * its first thread is the one that called fork. */
+void shim_reset_child(void) {
+    if (atomic_load(&started) != RUNS)
+        return;
+    sched_reset_child();
+    atomic_store(&started, NOT_YET);
+}

@@ -1,0 +1,166 @@
+/* tcb.c - making, reusing and dropping the identity of a thread (shared/SURFACE.md, D) */
+#include "shim/shim.h"
+
+#include <linux/futex.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <stdlib.h>
+
+struct glibc_facts glibc;
+
+/* The head of every TCB, which the x86-64 ABI and compiled code fix (tcbhead_t). */
+struct tcb_head {
+    void *tcb;
+    void *dtv;
+    void *self;
+    int multiple_threads; /* malloc leaves out the lock prefix when it is 0 */
+    int gscope_flag;
+    uintptr_t sysinfo;
+    uintptr_t stack_guard;
+    uintptr_t pointer_guard;
+    unsigned long vgetcpu_cache[2];
+    unsigned feature_1;
+};
+
+struct list {
+    struct list *next, *prev;
+};
+
+struct robust_head {
+    void *list;
+    long futex_offset;
+    void *pending;
+};
+
+#define FIELD(tcb, off, type) (*(type *)((tcb) + (off)))
+
+/* ---- glibc's list of threads ------------------------------------------------------------------
+ * dlopen writes initial-exec TLS into every thread on it, so each identity must be there. The lock
+ * is glibc's low-level lock: 0 free, 1 held, 2 held and waited for. */
+
+static void stack_list_lock(void) {
+    uint32_t free = 0;
+    if (atomic_compare_exchange_strong_explicit(glibc.dl_stack_lock, &free, 1, memory_order_acquire,
+                                                memory_order_relaxed))
+        return;
+    while (atomic_exchange_explicit(glibc.dl_stack_lock, 2, memory_order_acquire) != 0)
+        futex_sleep(glibc.dl_stack_lock, 2, FUTEX_FOREVER);
+}
+
+static void stack_list_unlock(void) {
+    if (atomic_exchange_explicit(glibc.dl_stack_lock, 0, memory_order_release) == 2)
+        futex_wake(glibc.dl_stack_lock, 1);
+}
+
+static void stack_list_add(uintptr_t tcb) {
+    struct list *head = glibc.dl_stack_user, *elem = &FIELD(tcb, glibc.off_list, struct list);
+    stack_list_lock();
+    elem->next = head->next;
+    elem->prev = head;
+    head->next->prev = elem;
+    head->next = elem;
+    stack_list_unlock();
+}
+
+static void stack_list_del(uintptr_t tcb) {
+    struct list *elem = &FIELD(tcb, glibc.off_list, struct list);
+    stack_list_lock();
+    elem->next->prev = elem->prev;
+    elem->prev->next = elem->next;
+    stack_list_unlock();
+}
+
+/* ---- making ------------------------------------------------------------------------------------ */
+
+/* All fields that are not zero, except list, dtv and the stack's bounds. */
+static void fill(uintptr_t tcb, int32_t tid) {
+    struct tcb_head *h = (struct tcb_head *)tcb;
+    const struct tcb_head *mine = (const struct tcb_head *)arch_tp();
+    h->tcb = h->self = h;
+    h->multiple_threads = 1;
+    h->sysinfo = mine->sysinfo;
+    h->stack_guard = mine->stack_guard;
+    h->pointer_guard = mine->pointer_guard;
+    h->feature_1 = mine->feature_1;
+    FIELD(tcb, glibc.off_tid, int32_t) = tid;
+    struct robust_head *robust = &FIELD(tcb, glibc.off_robust_head, struct robust_head);
+    robust->list = robust;
+    robust->futex_offset =
+        FIELD((uintptr_t)mine, glibc.off_robust_head, struct robust_head).futex_offset;
+    FIELD(tcb, glibc.off_robust_prev, void *) = robust;
+    FIELD(tcb, glibc.off_specific, void *) = (void *)(tcb + glibc.off_specific_1st);
+    FIELD(tcb, glibc.off_user_stack, bool) = true;
+    /* Negative: sched_getcpu asks the kernel. The kernel knows only the M's own area. */
+    if (glibc.off_rseq_cpu_id)
+        FIELD(tcb, glibc.off_rseq_cpu_id, int32_t) = -2;
+}
+
+uintptr_t tcb_make(uintptr_t lo, uintptr_t hi, size_t guard, int32_t tid) {
+    uintptr_t tcb = (hi - glibc.pthread_size) & ~(uintptr_t)(glibc.tls_align - 1);
+    memset((void *)tcb, 0, glibc.pthread_size); /* the program's own memory may hold anything */
+    fill(tcb, tid);
+    FIELD(tcb, glibc.off_stackblock, uintptr_t) = lo - guard;
+    FIELD(tcb, glibc.off_stackblock_size, size_t) = hi - lo + guard;
+    FIELD(tcb, glibc.off_guardsize, size_t) = guard;
+    if (!glibc.allocate_tls((void *)tcb))
+        return 0;
+    stack_list_add(tcb);
+    return tcb;
+}
+
+/* A module's entry in the dynamic thread vector; [-1] holds its length, [0] the generation. */
+struct dtv_entry {
+    void *val;
+    void *to_free;
+};
+
+void tcb_reuse(uintptr_t tcb, int32_t tid) {
+    struct tcb_head *h = (struct tcb_head *)tcb;
+    struct dtv_entry *dtv = h->dtv;
+    size_t n = (size_t)dtv[-1].val;
+    for (size_t i = 1; i <= n; i++)
+        if (dtv[i].to_free)
+            free(dtv[i].to_free);
+    memset(dtv, 0, (n + 1) * sizeof *dtv);
+    uintptr_t block = FIELD(tcb, glibc.off_stackblock, uintptr_t);
+    size_t size = FIELD(tcb, glibc.off_stackblock_size, size_t);
+    size_t guard = FIELD(tcb, glibc.off_guardsize, size_t);
+    /* The list words are written by glibc under its lock whenever a neighbour comes or goes, so
+     * everything around them is cleared, not they. */
+    memset((void *)(tcb + sizeof *h), 0, glibc.off_list - sizeof *h);
+    memset((void *)(tcb + glibc.off_list + sizeof(struct list)), 0,
+           glibc.pthread_size - glibc.off_list - sizeof(struct list));
+    FIELD(tcb, glibc.off_stackblock, uintptr_t) = block;
+    FIELD(tcb, glibc.off_stackblock_size, size_t) = size;
+    FIELD(tcb, glibc.off_guardsize, size_t) = guard;
+    fill(tcb, tid);
+    glibc.allocate_tls_init((void *)tcb, true);
+}
+
+void tcb_drop(uintptr_t tcb) {
+    stack_list_del(tcb);
+    glibc.deallocate_tls((void *)tcb, false);
+}
+
+uintptr_t tcb_stack_top(uintptr_t tcb) {
+    return (tcb - (glibc.tls_size - glibc.pthread_size)) & ~(uintptr_t)15;
+}
+
+size_t tcb_overhead(void) { return glibc.tls_size + glibc.tls_align; }
+
+void tcb_enter(uintptr_t tcb) {
+    glibc.ctype_init();
+    *(uintptr_t *)(tcb + (uintptr_t)glibc.resp_from_tp) = tcb + glibc.off_res;
+}
+
+/* In the order of glibc's start_thread. */
+void tcb_leave(uintptr_t tcb) {
+    glibc.call_tls_dtors();
+    glibc.deallocate_tsd();
+    glibc.thread_freeres();
+    atomic_fetch_or_explicit(tcb_cancelhandling(tcb), CANCEL_EXITING, memory_order_relaxed);
+}
+
+void tcb_set_unwind_buf(uintptr_t tcb, void *buf) {
+    FIELD(tcb, glibc.off_cleanup_jmp_buf, void *) = buf;
+}

@@ -1,0 +1,341 @@
+/* thread.c - pthread_create, join, detach, exit: the life of a thread */
+#include "shim/shim.h"
+
+#include <limits.h>
+#include <setjmp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+struct thread *thread_self(void) {
+    struct g *g = getg();
+    return g ? thread_of(g) : NULL;
+}
+
+struct thread *thread_find(pthread_t t) {
+    struct g *g = t ? g_from_tp((uintptr_t)t) : NULL;
+    return g ? thread_of(g) : NULL;
+}
+
+/* ---- ids ---------------------------------------------------------------------------------------
+ * tid: above every kernel tid (pid_max is at most 2^22), below 2^30 (FUTEX_TID_MASK), unique among
+ * live threads since the index is, and different for the next 256 threads in the same slot. */
+#define TID_BASE (1u << 22)
+#define TID_LIMIT (1u << 30)
+#define TID_LIVES 256
+
+static int32_t tid_make(const struct g *g) {
+    uint64_t n = (uint64_t)g_index(g) * TID_LIVES + g_generation(g) % TID_LIVES;
+    return (int32_t)(TID_BASE + 1 + n % (TID_LIMIT - TID_BASE - 1));
+}
+
+/* ---- exit -------------------------------------------------------------------------------------- */
+
+_Noreturn void thread_end(struct thread *t) {
+    tcb_leave(t->tcb);
+    if (g_leave())
+        exit(0); /* a process whose threads have all ended */
+    /* A stack that does not stay with its G takes its identity along (it is the program's
+     * memory, or unmapped). glibc's lock and free are for Gs, so it is done here. The first
+     * thread's identity is the process's and stays. */
+    if (!g_on_class_stack(t->g) && g_stack_lo(t->g))
+        tcb_drop(t->tcb);
+    stat_count(STAT_EXIT);
+    g_exit();
+}
+
+/* First program code of a thread, on its own stack. */
+static void thread_main(struct g *g) {
+    struct thread *t = thread_of(g);
+    __pthread_unwind_buf_t buf;
+    tcb_enter(t->tcb);
+    /* pthread_exit and cancellation unwind with the program's own unwinder and then jump here, as
+     * in glibc's start_thread. */
+    memset(buf.__pad, 0, sizeof buf.__pad);
+    if (!__sigsetjmp_cancel(buf.__cancel_jmp_buf, 0)) {
+        tcb_set_unwind_buf(t->tcb, &buf);
+        void *r;
+        if (t->returns_int)
+            r = (void *)(intptr_t)((int (*)(void *))(void (*)(void))t->start)(t->arg);
+        else
+            r = t->start(t->arg);
+        *tcb_result(t->tcb) = r;
+    }
+    thread_end(t);
+}
+
+/* sched_host.g_exited: the stack is free. On g0 or another G; must not block. */
+void thread_exited(struct g *g) {
+    struct thread *t = thread_of(g);
+    uint32_t old = atomic_fetch_or_explicit(&t->state, THREAD_EXITED, memory_order_acq_rel);
+    if (old & THREAD_DETACHED) {
+        g_free(g);
+        return;
+    }
+    if (!(old & THREAD_JOINED))
+        return;
+    uintptr_t addr = (uintptr_t)&t->state;
+    struct bucket *b = lot_lock(addr);
+    struct waiter *w = lot_first(b, addr);
+    if (w)
+        lot_dequeue(b, w);
+    lot_unlock(b);
+    if (w)
+        lot_ready(w);
+}
+
+/* ---- create ------------------------------------------------------------------------------------ */
+
+struct create_attr {
+    struct stack_want stack;
+    bool detached;
+    int policy;
+    struct sched_param param;
+};
+
+/* Settings that are not in the attributes come from here. Changed only by
+ * pthread_setattr_default_np, so one copy serves every create. */
+static struct create_attr dflt;
+static _Atomic bool dflt_known;
+
+static size_t round_page(size_t n) {
+    size_t mask = (size_t)sysconf(_SC_PAGESIZE) - 1;
+    return (n + mask) & ~mask;
+}
+
+static int attr_read(const pthread_attr_t *attr, struct create_attr *out);
+
+static int attr_default(struct create_attr *out) {
+    if (!atomic_load_explicit(&dflt_known, memory_order_acquire)) {
+        pthread_attr_t attr;
+        int err = pthread_getattr_default_np(&attr);
+        if (err)
+            return err;
+        err = attr_read(&attr, &dflt);
+        pthread_attr_destroy(&attr);
+        if (err)
+            return err;
+        atomic_store_explicit(&dflt_known, true, memory_order_release);
+    }
+    *out = dflt;
+    return 0;
+}
+
+SHIM_API int shim_setattr_default(const pthread_attr_t *attr) {
+    int err = next(pthread_setattr_default_np)(attr);
+    atomic_store_explicit(&dflt_known, false, memory_order_release);
+    return err;
+}
+
+/* What the attributes ask for; 0 or the error of pthread_create. */
+static int attr_read(const pthread_attr_t *attr, struct create_attr *out) {
+    int detach = 0;
+    size_t size = 0, guard = 0;
+    void *addr = NULL;
+    pthread_attr_getdetachstate(attr, &detach);
+    pthread_attr_getstack(attr, &addr, &size);
+    pthread_attr_getguardsize(attr, &guard);
+    pthread_attr_getschedpolicy(attr, &out->policy);
+    pthread_attr_getschedparam(attr, &out->param);
+    out->detached = detach == PTHREAD_CREATE_DETACHED;
+    /* Where no address was set, glibc computes addr = 0 - size. */
+    if ((uintptr_t)addr + size != 0) {
+        out->stack = (struct stack_want){.user = addr, .size = size};
+        return size < tcb_overhead() + round_page(1) ? EINVAL : 0;
+    }
+    if (!size) { /* the default, which follows RLIMIT_STACK at program start */
+        struct create_attr d;
+        int err = attr_default(&d);
+        out->stack.size = d.stack.size;
+        out->stack.guard = round_page(guard);
+        out->stack.user = NULL;
+        return err;
+    }
+    if (guard > SIZE_MAX / 4 || size > SIZE_MAX / 4)
+        return EINVAL;
+    out->stack = (struct stack_want){.size = round_page(size + tcb_overhead()),
+                                     .guard = round_page(guard)};
+    return 0;
+}
+
+static int thread_new(struct thread **out, const struct create_attr *a) {
+    struct g *g = g_alloc(&a->stack);
+    if (!g)
+        return EAGAIN;
+    struct thread *t = thread_of(g);
+    uintptr_t tcb = g_tp(g);
+    memset(t, 0, sizeof *t);
+    t->g = g;
+    t->tid = tid_make(g);
+    if (tcb) {
+        tcb_reuse(tcb, t->tid);
+    } else {
+        tcb = tcb_make(g_stack_lo(g), g_stack_hi(g), a->stack.guard, t->tid);
+        if (!tcb) {
+            g_free(g);
+            return EAGAIN;
+        }
+        g_set_tp(g, tcb);
+    }
+    t->tcb = tcb;
+    t->guard = a->stack.guard;
+    t->sched_policy = a->policy;
+    t->sched_param = a->param;
+    atomic_store_explicit(&t->state, a->detached ? THREAD_DETACHED : 0, memory_order_relaxed);
+    *out = t;
+    return 0;
+}
+
+int thread_create(pthread_t *out, const pthread_attr_t *attr, void *(*start)(void *), void *arg,
+                  bool returns_int) {
+    struct create_attr a;
+    struct thread *t;
+    int err = attr ? attr_read(attr, &a) : attr_default(&a);
+    if (!err)
+        err = thread_new(&t, &a);
+    if (err)
+        return err;
+    t->start = start;
+    t->arg = arg;
+    t->returns_int = returns_int;
+    struct thread *creator = thread_self();
+    if (creator)
+        memcpy(t->name, creator->name, sizeof t->name);
+    stat_count(STAT_CREATE);
+    /* *out is written before the thread runs, as glibc does: it may look at it. */
+    *out = (pthread_t)t->tcb;
+    g_launch(t->g, t->tcb, tcb_stack_top(t->tcb), thread_main);
+    return 0;
+}
+
+SHIM_API int shim_thread_create(pthread_t *out, const pthread_attr_t *attr, void *(*start)(void *),
+                                void *arg) {
+    if (!runtime_start())
+        return next(pthread_create)(out, attr, start, arg);
+    return thread_create(out, attr, start, arg, false);
+}
+
+/* ---- join -------------------------------------------------------------------------------------- */
+
+/* Returns the joined thread's memory. */
+static void thread_reap(struct thread *t, void **result) {
+    if (result)
+        *result = *tcb_result(t->tcb);
+    g_free(t->g);
+}
+
+/* The checks of pthread_join that need no waiting, and the claim to be the only joiner. */
+static int join_claim(struct thread *t, struct thread *self) {
+    if (atomic_load_explicit(&t->state, memory_order_acquire) & THREAD_DETACHED)
+        return EINVAL;
+    if (t == self || (self && atomic_load(&t->joining) == self))
+        return EDEADLK;
+    uint32_t old = atomic_fetch_or_explicit(&t->state, THREAD_JOINED, memory_order_acq_rel);
+    return old & THREAD_JOINED ? EINVAL : 0;
+}
+
+/* Undone when the joiner goes away without having joined. */
+static void join_unclaim(struct thread *t) {
+    atomic_fetch_and_explicit(&t->state, ~THREAD_JOINED, memory_order_acq_rel);
+}
+
+/* Waits for the exit. PARK_WOKEN when it has come. A cancelled join is undone before acting. */
+static enum park_result join_wait(struct thread *t, uint64_t deadline) {
+    uintptr_t addr = (uintptr_t)&t->state;
+    for (;;) {
+        struct waiter local, *w = lot_self(&local);
+        struct bucket *b = lot_lock(addr);
+        if (atomic_load_explicit(&t->state, memory_order_acquire) & THREAD_EXITED) {
+            lot_unlock(b);
+            return PARK_WOKEN;
+        }
+        lot_enqueue(b, w, addr);
+        lot_unlock(b);
+        enum park_result r = cancel_wait(w, deadline, WAIT_JOIN);
+        if (r == PARK_TIMEOUT)
+            return r;
+        if (r == PARK_INTERRUPTED) {
+            join_unclaim(t);
+            cancel_test();
+            atomic_fetch_or_explicit(&t->state, THREAD_JOINED, memory_order_acq_rel);
+        }
+    }
+}
+
+static int join_until(struct thread *t, void **result, uint64_t deadline) {
+    struct thread *self = thread_self();
+    cancel_test();
+    int err = join_claim(t, self);
+    if (err)
+        return err;
+    if (self)
+        atomic_store(&self->joining, t);
+    enum park_result r = join_wait(t, deadline);
+    if (self)
+        atomic_store(&self->joining, NULL);
+    if (r == PARK_WOKEN) {
+        thread_reap(t, result);
+        return 0;
+    }
+    join_unclaim(t);
+    return ETIMEDOUT;
+}
+
+SHIM_API int shim_thread_join(pthread_t th, void **result) {
+    struct thread *t = thread_find(th);
+    if (!t)
+        return sched_running() ? ESRCH : next(pthread_join)(th, result);
+    return join_until(t, result, TIME_FOREVER);
+}
+
+SHIM_API int shim_thread_tryjoin(pthread_t th, void **result) {
+    struct thread *t = thread_find(th);
+    if (!t)
+        return sched_running() ? ESRCH : next(pthread_tryjoin_np)(th, result);
+    if (!(atomic_load_explicit(&t->state, memory_order_acquire) & THREAD_EXITED))
+        return EBUSY;
+    return join_until(t, result, TIME_FOREVER);
+}
+
+SHIM_API int shim_thread_clockjoin(pthread_t th, void **result, clockid_t clock,
+                                   const struct timespec *abs) {
+    struct thread *t = thread_find(th);
+    if (!t)
+        return sched_running() ? ESRCH : next(pthread_clockjoin_np)(th, result, clock, abs);
+    uint64_t deadline;
+    int err = deadline_abs(clock, abs, &deadline);
+    return err ? err : join_until(t, result, deadline);
+}
+
+SHIM_API int shim_thread_timedjoin(pthread_t th, void **result, const struct timespec *abs) {
+    return shim_thread_clockjoin(th, result, CLOCK_REALTIME, abs);
+}
+
+/* ---- detach, exit, yield ------------------------------------------------------------------------ */
+
+SHIM_API int shim_thread_detach(pthread_t th) {
+    struct thread *t = thread_find(th);
+    if (!t)
+        return sched_running() ? ESRCH : next(pthread_detach)(th);
+    uint32_t old = atomic_load_explicit(&t->state, memory_order_acquire);
+    do {
+        if (old & THREAD_DETACHED)
+            return EINVAL;
+    } while (!atomic_compare_exchange_weak_explicit(&t->state, &old, old | THREAD_DETACHED,
+                                                    memory_order_acq_rel, memory_order_acquire));
+    if (old & THREAD_EXITED)
+        g_free(t->g);
+    return 0;
+}
+
+SHIM_API int shim_yield(void) {
+    if (!g_yield())
+        sys(SYS_sched_yield); /* nothing to run here: let other processes */
+    return 0;
+}
+
+SHIM_API pid_t shim_gettid(void) {
+    struct g *g = getg();
+    return g ? thread_of(g)->tid : (pid_t)sys(SYS_gettid);
+}

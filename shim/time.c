@@ -1,0 +1,132 @@
+/* time.c - deadlines from POSIX times, and the sleeps */
+#include "shim/shim.h"
+
+#include <sys/syscall.h>
+#include <threads.h>
+#include <unistd.h>
+
+static bool nsec_valid(const struct timespec *t) {
+    return t->tv_nsec >= 0 && t->tv_nsec < (long)NSEC_PER_SEC;
+}
+
+/* Nanoseconds, saturating below "for ever". Negative times are long past: 0. */
+static uint64_t to_ns(const struct timespec *t) {
+    const time_t max = (time_t)((TIME_FOREVER - 1) / NSEC_PER_SEC - 1);
+    if (t->tv_sec < 0)
+        return 0;
+    if (t->tv_sec > max)
+        return TIME_FOREVER - 1;
+    return (uint64_t)t->tv_sec * NSEC_PER_SEC + (uint64_t)t->tv_nsec;
+}
+
+static uint64_t add_saturating(uint64_t a, uint64_t b) {
+    return a > TIME_FOREVER - 1 - b ? TIME_FOREVER - 1 : a + b;
+}
+
+static uint64_t clock_now(clockid_t clock) {
+    struct timespec now;
+    clock_gettime(clock, &now);
+    return to_ns(&now);
+}
+
+int deadline_abs(clockid_t clock, const struct timespec *abs, uint64_t *deadline) {
+    *deadline = TIME_FOREVER;
+    if (!abs)
+        return 0;
+    if (clock != CLOCK_MONOTONIC && clock != CLOCK_REALTIME)
+        return EINVAL;
+    if (!nsec_valid(abs))
+        return EINVAL;
+    *deadline = to_ns(abs);
+    if (clock == CLOCK_REALTIME) {
+        uint64_t real = clock_now(CLOCK_REALTIME), mono = nanotime();
+        *deadline = *deadline <= real ? 0 : add_saturating(mono, *deadline - real);
+    }
+    return 0;
+}
+
+int deadline_rel(const struct timespec *rel, uint64_t *deadline) {
+    if (!nsec_valid(rel) || rel->tv_sec < 0)
+        return EINVAL;
+    *deadline = add_saturating(nanotime(), to_ns(rel));
+    return 0;
+}
+
+/* ---- sleeping ----------------------------------------------------------------------------------- */
+
+/* Sleeps on a goroutine. 0 or EINTR; *left: what was left. A cancellation point. */
+static int sleep_until(uint64_t deadline, uint64_t *left) {
+    cancel_test();
+    for (;;) {
+        struct waiter local, *w = lot_self(&local);
+        uintptr_t addr = (uintptr_t)w;
+        struct bucket *b = lot_lock(addr);
+        lot_enqueue(b, w, addr);
+        lot_unlock(b);
+        enum park_result r = cancel_wait(w, deadline, WAIT_SLEEP);
+        uint64_t now = nanotime();
+        *left = deadline > now ? deadline - now : 0;
+        if (r == PARK_TIMEOUT || !*left)
+            return 0;
+        cancel_test();
+        if (!getg())
+            return EINTR; /* a signal handler ran on this thread of the kernel */
+    }
+}
+
+static void from_ns(uint64_t ns, struct timespec *t) {
+    t->tv_sec = (time_t)(ns / NSEC_PER_SEC);
+    t->tv_nsec = (long)(ns % NSEC_PER_SEC);
+}
+
+SHIM_API int shim_clock_nanosleep(clockid_t clock, int flags, const struct timespec *req,
+                                  struct timespec *rem) {
+    bool ours = clock == CLOCK_REALTIME || clock == CLOCK_MONOTONIC;
+    if (!getg())
+        return next(clock_nanosleep)(clock, flags, req, rem);
+    if (!ours) /* CPU clocks, CLOCK_BOOTTIME, CLOCK_TAI: the kernel's business */
+        return LIBC_CALL_BLOCK(next(clock_nanosleep)(clock, flags, req, rem));
+    uint64_t deadline, left;
+    int err;
+    if (flags & TIMER_ABSTIME)
+        err = req->tv_sec < 0 ? EINVAL : deadline_abs(clock, req, &deadline);
+    else
+        err = deadline_rel(req, &deadline);
+    if (err)
+        return err;
+    err = sleep_until(deadline, &left);
+    if (err && rem && !(flags & TIMER_ABSTIME))
+        from_ns(left, rem);
+    return err;
+}
+
+SHIM_API int shim_nanosleep(const struct timespec *req, struct timespec *rem) {
+    if (!getg())
+        return next(nanosleep)(req, rem);
+    int err = shim_clock_nanosleep(CLOCK_MONOTONIC, 0, req, rem);
+    if (err) {
+        errno = err;
+        return -1;
+    }
+    return 0;
+}
+
+SHIM_API unsigned shim_sleep(unsigned seconds) {
+    if (!getg())
+        return next(sleep)(seconds);
+    struct timespec t = {.tv_sec = (time_t)seconds}, left = {0};
+    if (shim_nanosleep(&t, &left) == 0)
+        return 0;
+    return (unsigned)left.tv_sec + (left.tv_nsec >= (long)(NSEC_PER_SEC / 2));
+}
+
+SHIM_API int shim_usleep(useconds_t us) {
+    struct timespec t = {.tv_sec = (time_t)(us / 1000000),
+                         .tv_nsec = (long)(us % 1000000 * NSEC_PER_USEC)};
+    return shim_nanosleep(&t, NULL);
+}
+
+SHIM_API int shim_thrd_sleep(const struct timespec *req, struct timespec *rem) {
+    int err = shim_clock_nanosleep(CLOCK_REALTIME, 0, req, rem);
+    return err == EINTR ? -1 : err ? -2 : 0; /* C11 7.26.5.7: -1 for a signal, else negative */
+}
