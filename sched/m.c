@@ -20,8 +20,11 @@
 /* What a failed creation waits before the next try (DANGERS X6). */
 #define RETRY_NS (10 * NSEC_PER_MSEC)
 
-/* Requests to the template thread. 0: none; 1: make an M, or being made. Set by m_need_more,
- * cleared by the new M once it is on the idle list. */
+/* State table of m_wanted, the request to the template thread:
+ *   NONE    m_need_more: -> WANTED
+ *   WANTED  template thread: -> MAKING
+ *   MAKING  the new M, when it runs: -> NONE; the template thread, if creating failed: -> WANTED */
+enum { NONE, WANTED, MAKING };
 static _Atomic uint32_t m_wanted;
 
 static void *stack_map(size_t size) {
@@ -52,36 +55,41 @@ static void m_thread(void *arg) {
     m->tid = (int32_t)sys(SYS_gettid);
     g_adopt(m->g0, m, arch_tp(), 0, 0);
     /* The next request may come as soon as this M can be taken. */
-    atomic_store_explicit(&m_wanted, 0, memory_order_release);
+    atomic_store_explicit(&m_wanted, NONE, memory_order_release);
     m_loop(m);
 }
 
 void m_need_more(void) {
-    uint32_t none = 0;
-    if (atomic_compare_exchange_strong_explicit(&m_wanted, &none, 1, memory_order_acq_rel,
+    uint32_t none = NONE;
+    if (atomic_compare_exchange_strong_explicit(&m_wanted, &none, WANTED, memory_order_acq_rel,
                                                 memory_order_relaxed))
         futex_wake(&m_wanted, 1);
+}
+
+static void pause_ns(uint64_t ns) {
+    _Atomic uint32_t never = 0;
+    futex_sleep(&never, 0, nanotime() + ns);
 }
 
 static void template_thread(void *arg) {
     void *sysmon_stack = arg;
     while (sched.host->thread_spawn(sysmon_main, NULL, sysmon_stack, HELPER_STACK))
-        futex_sleep(&m_wanted, 2, nanotime() + RETRY_NS);
+        pause_ns(RETRY_NS);
     struct m *m = NULL;
     void *stack = NULL;
     for (;;) {
-        while (!atomic_load_explicit(&m_wanted, memory_order_acquire))
-            futex_sleep(&m_wanted, 0, FUTEX_FOREVER);
+        uint32_t state;
+        while ((state = atomic_load_explicit(&m_wanted, memory_order_acquire)) != WANTED)
+            futex_sleep(&m_wanted, state, FUTEX_FOREVER);
+        atomic_store_explicit(&m_wanted, MAKING, memory_order_relaxed);
         m = m ? m : m_new();
         stack = stack ? stack : stack_map(M_STACK);
         if (m && stack && sched.host->thread_spawn(m_thread, m, stack, M_STACK) == 0) {
             m = NULL;
             stack = NULL;
-            while (atomic_load_explicit(&m_wanted, memory_order_acquire))
-                futex_sleep(&m_wanted, 1, nanotime() + RETRY_NS);
         } else {
-            _Atomic uint32_t never = 0;
-            futex_sleep(&never, 0, nanotime() + RETRY_NS);
+            pause_ns(RETRY_NS);
+            atomic_store_explicit(&m_wanted, WANTED, memory_order_relaxed);
         }
     }
 }
@@ -136,7 +144,7 @@ int sched_start(const struct sched_config *cfg, const struct sched_host *host, u
     if (!m)
         return 12;
     g->id = atomic_fetch_add(&sched.next_gid, 1);
-    atomic_store(&m_wanted, 1); /* the spare */
+    atomic_store(&m_wanted, WANTED); /* the spare */
     err = host->thread_spawn(template_thread, sysmon_stack, template_stack, HELPER_STACK);
     if (err)
         return err;
@@ -154,5 +162,5 @@ void sched_reset_child(void) {
     slot_reset_child();
     g_reset_child();
     memset(&sched, 0, sizeof sched);
-    atomic_store(&m_wanted, 0);
+    atomic_store(&m_wanted, NONE);
 }

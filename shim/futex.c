@@ -1,11 +1,12 @@
-/* futex.c - futex(2) as programs call it through syscall(), on private words
+/* futex.c - futex(2) as programs call it through syscall()
  *
  * Libraries with locks of their own (GLib, Rust, libstdc++'s atomic waits, TBB) come here. A
- * private word is served by the parking lot, so that the waiter parks; a word without
- * FUTEX_PRIVATE_FLAG may be shared with other processes and goes to the kernel, bracketed, and so
- * do the PI operations. Semantics and errors as futex(2).
+ * private word is served by the parking lot, so that the waiter parks; a word that
+ * may be shared with other processes (mapping.c) goes to the kernel, bracketed, and so do the PI
+ * operations. Semantics and errors as futex(2).
  */
 #include "shim/futex.h"
+#include "shim/mapping.h"
 #include "shim/shim.h"
 
 #include <limits.h>
@@ -170,6 +171,10 @@ static long in_kernel(long uaddr, long op, long val, long timeout, long uaddr2, 
     return r;
 }
 
+static bool a2_used(int cmd) {
+    return cmd == FUTEX_REQUEUE || cmd == FUTEX_CMP_REQUEUE || cmd == FUTEX_WAKE_OP;
+}
+
 /* futex(2), arguments as the kernel's. Returns its result or -errno. Any thread. */
 long futex_call(long uaddr, long op, long val, long timeout, long uaddr2, long val3) {
     int cmd = (int)op & FUTEX_CMD_MASK;
@@ -178,7 +183,9 @@ long futex_call(long uaddr, long op, long val, long timeout, long uaddr2, long v
     bool realtime = op & FUTEX_CLOCK_REALTIME;
     uint64_t deadline;
     uint32_t expect = (uint32_t)val3;
-    if (passthrough() || !(op & FUTEX_PRIVATE_FLAG) || a1 % 4 || !a1)
+    bool shared = !(op & FUTEX_PRIVATE_FLAG) &&
+                  (mapping_is_shared(a1) || (a2_used(cmd) && mapping_is_shared(a2)));
+    if (passthrough() || shared || a1 % 4 || !a1)
         return in_kernel(uaddr, op, val, timeout, uaddr2, val3);
     switch (cmd) {
     case FUTEX_WAIT:

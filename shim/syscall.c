@@ -4,6 +4,7 @@
  * the kernel as they are.
  */
 #include "shim/futex.h"
+#include "shim/mapping.h"
 #include "shim/shim.h"
 
 #include <poll.h>
@@ -48,6 +49,8 @@ SHIM_API long shim_syscall(long nr, long a, long b, long c, long d, long e, long
         r = -ENOSYS; /* registered areas would move between kernel threads (DANGERS X3) */
     else if (t && may_block(nr))
         r = LIBC_CALL(arch_syscall(nr, a, b, c, d, e, f));
+    else if (nr == SYS_mmap)
+        return (long)shim_mmap((void *)a, (size_t)b, (int)c, (int)d, (int)e, f);
     else
         return next(syscall)(nr, a, b, c, d, e, f);
     if (r < 0 && r > -4096) {
