@@ -267,6 +267,12 @@ bool g_yield(void) {
     return true;
 }
 
+void g_yield_if_asked(void) {
+    struct p *p = p_self();
+    if (p && unlikely(atomic_load_explicit(&p->preempt, memory_order_relaxed)))
+        g_yield();
+}
+
 /* ---- Ms and Ps ------------------------------------------------------------------------------ */
 
 struct p *pidle_get_locked(void) {
@@ -312,6 +318,12 @@ static bool any_queued(void) {
             return true;
     }
     return false;
+}
+
+/* Must some M be up? For what is queued, or to become the poller for the deadlines. */
+static bool need_m(void) {
+    return any_queued() || (!atomic_load_explicit(&sched.poll_until, memory_order_seq_cst) &&
+                            timers_next() != TIME_FOREVER);
 }
 
 /* Wakes an idle M to run p. If all Ms are busy, p goes back to the idle list and the template
@@ -368,9 +380,7 @@ void handoffp(struct p *p) {
     pidle_put_locked(p);
     lock_release(&sched.lock);
     atomic_thread_fence(memory_order_seq_cst);
-    /* As a spinning M that stops: look once more. And timers need somebody to sleep for them. */
-    if (any_queued() || (!atomic_load_explicit(&sched.poll_until, memory_order_relaxed) &&
-                           timers_next() != TIME_FOREVER))
+    if (need_m()) /* as a spinning M that stops: look once more */
         wakep();
 }
 
@@ -381,7 +391,7 @@ static void stopm(struct m *m) {
     sched.midle = m;
     sched.nmidle++;
     lock_release(&sched.lock);
-    if (any_queued()) /* somebody may have looked for an idle M just before we were one */
+    if (need_m()) /* somebody may have looked for an idle M just before we were one */
         wakep();
     while (!atomic_load_explicit(&m->park, memory_order_acquire))
         futex_sleep(&m->park, 0, FUTEX_FOREVER);

@@ -120,6 +120,10 @@ struct g *g_from_tp(uintptr_t tp);
 /* Lets others run first. Returns false if there was nothing else to run anywhere. G. */
 bool g_yield(void);
 
+/* Yields if sysmon has found that this G has had its P for 10 ms while others wait. Calls that a
+ * program may repeat in a loop until another thread has done something make use of it. Any. */
+void g_yield_if_asked(void);
+
 /* ---- the parking lot -------------------------------------------------------------------- */
 
 enum park_result {

@@ -5,10 +5,12 @@
  */
 #include "shim/shim.h"
 
+#include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -37,26 +39,55 @@ SHIM_API int shim_getattr(pthread_t th, pthread_attr_t *attr) {
     return 0;
 }
 
-/* ---- names: at most 15 bytes, as the kernel's ---------------------------------------------------- */
+/* ---- names: at most 15 bytes, as the kernel's ----------------------------------------------------
+ * A new thread has its creator's. The first thread's is also that of its kernel thread, whose tid
+ * is the process id: tools know the process by it. */
+
+static void first_name_to_kernel(const char *name) {
+    char path[64];
+    snprintf(path, sizeof path, "/proc/self/task/%ld/comm", sys(SYS_getpid));
+    long fd = sys(SYS_openat, AT_FDCWD, path, O_WRONLY | O_CLOEXEC);
+    if (fd >= 0) {
+        sys(SYS_write, fd, name, strlen(name));
+        sys(SYS_close, fd);
+    }
+}
+
+static void name_set(struct thread *t, const char *name) {
+    strncpy(t->name, name, sizeof t->name - 1);
+    if (is_first(t))
+        first_name_to_kernel(t->name);
+}
 
 SHIM_API int shim_setname(pthread_t th, const char *name) {
     struct thread *t = thread_find(th);
-    if (!t || is_first(t))
-        return next(pthread_setname_np)(th, name); /* the first thread's name is the process's */
-    size_t n = strnlen(name, sizeof t->name);
-    if (n == sizeof t->name)
+    if (!t)
+        return NOT_OURS(pthread_setname_np, th, name);
+    if (strlen(name) >= sizeof t->name)
         return ERANGE;
-    memcpy(t->name, name, n + 1);
+    name_set(t, name);
     return 0;
 }
 
 SHIM_API int shim_getname(pthread_t th, char *buf, size_t size) {
     struct thread *t = thread_find(th);
-    if (!t || is_first(t))
-        return next(pthread_getname_np)(th, buf, size);
+    if (!t)
+        return NOT_OURS(pthread_getname_np, th, buf, size);
     if (size < sizeof t->name)
         return ERANGE;
     memcpy(buf, t->name, sizeof t->name);
+    return 0;
+}
+
+/* prctl is the older way to the name; all its other options are the kernel thread's or process's. */
+SHIM_API int shim_prctl(int option, long a, long b, long c, long d) {
+    struct thread *t = thread_self();
+    if (t && option == PR_SET_NAME)
+        name_set(t, (const char *)a);
+    else if (t && option == PR_GET_NAME)
+        memcpy((char *)a, t->name, sizeof t->name);
+    else
+        return next(prctl)(option, a, b, c, d);
     return 0;
 }
 

@@ -23,6 +23,7 @@ static long wait_bitset(uintptr_t addr, uint32_t val, uint64_t deadline, uint32_
     struct bucket *b = lot_lock(addr);
     if (atomic_load_explicit(word(addr), memory_order_seq_cst) != val) {
         lot_unlock(b);
+        g_yield_if_asked();
         return -EAGAIN;
     }
     lot_enqueue(b, w, addr);
@@ -61,6 +62,8 @@ static long wake_bitset(uintptr_t addr, int n, uint32_t bits) {
     long taken = take_waiters(b, addr, n < 1 ? 1 : n, bits, &woken);
     lot_unlock(b);
     wake_list_ready(&woken);
+    if (!taken)
+        g_yield_if_asked();
     return taken;
 }
 

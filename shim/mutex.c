@@ -183,8 +183,10 @@ SHIM_API int shim_mutex_trylock(pthread_mutex_t *mp) {
         m->__count++;
         return 0;
     }
-    if (!take_free(m, 1))
+    if (!take_free(m, 1)) {
+        g_yield_if_asked();
         return EBUSY;
+    }
     if (type == PTHREAD_MUTEX_RECURSIVE_NP)
         m->__count = 1;
     own(m);

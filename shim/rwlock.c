@@ -40,37 +40,54 @@ static bool mine(rwlock *l) {
     return atomic_load_explicit(cur_writer(l), memory_order_relaxed) == self_tid();
 }
 
+static bool prefers_writers(rwlock *l) {
+    return l->__flags == PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP;
+}
+
 /* May a reader enter when the word is v? */
 static bool read_allowed(rwlock *l, uint32_t v) {
     if (is_writer(v))
         return false;
-    return !(v & WAITED) || l->__flags != PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP;
+    return !(v & WAITED) || !prefers_writers(l);
 }
 
 /* ---- handing over ------------------------------------------------------------------------------------ */
 
-/* The lock is free but for WAITED: makes the next holders. Bucket lock. */
-static void hand_over_locked(rwlock *l, struct bucket *b, uintptr_t addr, struct wake_list *woken) {
-    bool writers_first = l->__flags == PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP;
-    struct waiter *writer = NULL, *reader = NULL, *w;
-    for (w = lot_first(b, addr); w && !(writer && reader); w = lot_next(w)) {
-        if (w->tag == TAG_WRITE && !writer)
-            writer = w;
-        if (w->tag == TAG_READ && !reader)
-            reader = w;
+/* Lets all parked readers in beside the readers that hold it. Bucket lock, which the holders need
+ * to leave while WAITED is set: so it stays held for reading meanwhile. */
+static void admit_readers_locked(rwlock *l, struct bucket *b, uintptr_t addr,
+                                 struct wake_list *woken) {
+    for (struct waiter *w = lot_first(b, addr), *after; w; w = after) {
+        after = lot_next(w);
+        if (w->tag == TAG_READ) {
+            wake_list_take(woken, b, w);
+            atomic_fetch_add_explicit(word(l), READER, memory_order_relaxed);
+        }
     }
+    if (!lot_first(b, addr))
+        atomic_fetch_and_explicit(word(l), ~WAITED, memory_order_relaxed);
+}
+
+/* The first waiter of that kind. Bucket lock. */
+static struct waiter *first_of(struct bucket *b, uintptr_t addr, uint32_t tag) {
+    struct waiter *w = lot_first(b, addr);
+    while (w && w->tag != tag)
+        w = lot_next(w);
+    return w;
+}
+
+/* The lock is free, somebody is parked, and the word says WRITER | WAITED, so that nobody can come
+ * in between: makes the next holders. Bucket lock. */
+static void hand_over_locked(rwlock *l, struct bucket *b, uintptr_t addr, struct wake_list *woken) {
+    struct waiter *writer = first_of(b, addr, TAG_WRITE), *reader = first_of(b, addr, TAG_READ), *w;
     uint32_t v = 0;
-    if (writer && (writers_first || !reader)) {
+    if (writer && (prefers_writers(l) || !reader)) {
         wake_list_take(woken, b, writer);
         v = WRITER;
     } else {
-        for (w = reader; w;) { /* all readers there are */
-            struct waiter *after = lot_next(w);
-            if (w->tag == TAG_READ) {
-                wake_list_take(woken, b, w);
-                v += READER;
-            }
-            w = after;
+        while ((w = first_of(b, addr, TAG_READ))) {
+            wake_list_take(woken, b, w);
+            v += READER;
         }
     }
     if (lot_first(b, addr))
@@ -78,39 +95,34 @@ static void hand_over_locked(rwlock *l, struct bucket *b, uintptr_t addr, struct
     atomic_store_explicit(word(l), v, memory_order_release);
 }
 
-/* The last holder leaves while somebody is parked, or a parked one gave up. */
+/* A holder leaves while somebody is parked. */
 static void release_slow(rwlock *l, uint32_t held) {
     uintptr_t addr = (uintptr_t)l;
     struct wake_list woken = {0};
     struct bucket *b = lot_lock(addr);
     uint32_t v = atomic_fetch_sub_explicit(word(l), held, memory_order_acq_rel) - held;
-    if (v == WAITED)
-        hand_over_locked(l, b, addr, &woken);
+    uint32_t free = WAITED;
+    if (v == WAITED) {
+        if (atomic_compare_exchange_strong_explicit(word(l), &free, WAITED | WRITER,
+                                                    memory_order_acq_rel, memory_order_relaxed))
+            hand_over_locked(l, b, addr, &woken);
+        else /* a new reader was faster, which only happens where readers are preferred */
+            admit_readers_locked(l, b, addr, &woken);
+    }
     lot_unlock(b);
     wake_list_ready(&woken);
 }
 
-/* A waiter gave up: without waiters WAITED must go; and readers that only waited behind a writer
- * that is gone may enter. */
+/* A waiter gave up. Readers that only waited behind a writer that is gone may enter. */
 static void give_up(rwlock *l) {
     uintptr_t addr = (uintptr_t)l;
     struct wake_list woken = {0};
     struct bucket *b = lot_lock(addr);
-    bool writer = false;
-    for (struct waiter *w = lot_first(b, addr); w; w = lot_next(w))
-        writer |= w->tag == TAG_WRITE;
     uint32_t v = atomic_load_explicit(word(l), memory_order_relaxed);
-    if (!lot_first(b, addr)) {
+    if (!lot_first(b, addr))
         atomic_fetch_and_explicit(word(l), ~WAITED, memory_order_relaxed);
-    } else if (!writer && !is_writer(v)) {
-        /* Only readers are parked, and readers hold it: they join. */
-        struct waiter *w;
-        while ((w = lot_first(b, addr))) {
-            wake_list_take(&woken, b, w);
-            atomic_fetch_add_explicit(word(l), READER, memory_order_relaxed);
-        }
-        atomic_fetch_and_explicit(word(l), ~WAITED, memory_order_relaxed);
-    }
+    else if (!first_of(b, addr, TAG_WRITE) && !is_writer(v))
+        admit_readers_locked(l, b, addr, &woken);
     lot_unlock(b);
     wake_list_ready(&woken);
 }
@@ -239,15 +251,20 @@ SHIM_API int shim_rwlock_tryrdlock(pthread_rwlock_t *lp) {
     if (rw_in_libc(lp))
         return next(pthread_rwlock_tryrdlock)(lp);
     int err;
-    return try_read(&lp->__data, &err) ? err : EBUSY;
+    if (try_read(&lp->__data, &err))
+        return err;
+    g_yield_if_asked();
+    return EBUSY;
 }
 
 SHIM_API int shim_rwlock_trywrlock(pthread_rwlock_t *lp) {
     if (rw_in_libc(lp))
         return next(pthread_rwlock_trywrlock)(lp);
     rwlock *l = &lp->__data;
-    if (!try_write(l))
+    if (!try_write(l)) {
+        g_yield_if_asked();
         return EBUSY;
+    }
     own_write(l);
     return 0;
 }

@@ -105,7 +105,10 @@ SHIM_API int shim_sem_timedwait(sem_t *s, const struct timespec *abs) {
 SHIM_API int shim_sem_trywait(sem_t *s) {
     if (sem_in_libc(s))
         return next(sem_trywait)(s);
-    return take(sem_of(s)) ? 0 : fail(EAGAIN);
+    if (take(sem_of(s)))
+        return 0;
+    g_yield_if_asked();
+    return fail(EAGAIN);
 }
 
 SHIM_API int shim_sem_post(sem_t *sp) {

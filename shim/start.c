@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 
 #define G0_STACK (256UL << 10)
@@ -120,6 +121,7 @@ static void adopt_first(void) {
     t->tcb = arch_tp();
     t->tid = (int32_t)sys(SYS_gettid);
     t->sched_policy = SCHED_OTHER;
+    sys(SYS_prctl, PR_GET_NAME, t->name);
 }
 
 /* ---- start -------------------------------------------------------------------------------------- */
@@ -160,7 +162,9 @@ bool runtime_start(void) {
         return false;
     s = NOT_YET;
     if (atomic_compare_exchange_strong(&started, &s, STARTING)) {
+        int err = errno; /* pthread_create leaves it alone */
         bool ok = start();
+        errno = err;
         if (!ok)
             settings.off = true;
         atomic_store_explicit(&started, ok ? RUNS : CANNOT, memory_order_release);

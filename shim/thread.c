@@ -293,8 +293,10 @@ SHIM_API int shim_thread_tryjoin(pthread_t th, void **result) {
     struct thread *t = thread_find(th);
     if (!t)
         return sched_running() ? ESRCH : next(pthread_tryjoin_np)(th, result);
-    if (!(atomic_load_explicit(&t->state, memory_order_acquire) & THREAD_EXITED))
+    if (!(atomic_load_explicit(&t->state, memory_order_acquire) & THREAD_EXITED)) {
+        g_yield_if_asked();
         return EBUSY;
+    }
     return join_until(t, result, TIME_FOREVER);
 }
 
