@@ -1,7 +1,9 @@
 /* g.c - goroutine structures: slabs, the TLS word, free lists, launch and exit */
 #include "sched/runtime.h"
 
+#include <signal.h>
 #include <string.h>
+#include <sys/syscall.h>
 
 __thread struct g *g_self __attribute__((tls_model("initial-exec"), visibility("hidden")));
 
@@ -183,6 +185,13 @@ void g_free(struct g *g) {
 
 /* ---- life -------------------------------------------------------------------------------- */
 
+/* What the kernel blocks on the running kernel thread. */
+static uint64_t sigmask_of_kernel(void) {
+    uint64_t mask = 0;
+    sys(SYS_rt_sigprocmask, SIG_BLOCK, NULL, &mask, sizeof mask);
+    return mask;
+}
+
 /* First code on a fresh G: the switch to it has to be finished as any other. */
 static void g_start(void) {
     struct g *g = getg();
@@ -196,6 +205,7 @@ void g_launch(struct g *g, uintptr_t tp, uintptr_t top, void (*entry)(struct g *
     g->entry = entry;
     g->locks = 0;
     g->long_runner = false;
+    g->sigmask = getg() ? getg()->sigmask : sigmask_of_kernel(); /* POSIX: the creator's */
     arch_ctx_init(&g->ctx, top, tp, g_start);
     g_word_set(tp, g);
     atomic_fetch_add_explicit(&sched.ngs, 1, memory_order_relaxed);
@@ -212,6 +222,7 @@ void g_adopt(struct g *g, struct m *m, uintptr_t tp, uintptr_t lo, uintptr_t hi)
     g->stack_lo = lo;
     g->stack_hi = hi;
     g->slot_class = G_NO_CLASS;
+    g->sigmask = m->sigmask = sigmask_of_kernel();
     status_set(g, G_RUNNING);
     g_word_set(tp, g);
 }

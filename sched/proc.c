@@ -23,6 +23,9 @@
  */
 #include "sched/runtime.h"
 
+#include <signal.h>
+#include <sys/syscall.h>
+
 struct sched sched;
 
 #define GLOBAL_EVERY 61 /* as Go: a prime, so that it does not fall in step with the program */
@@ -163,7 +166,29 @@ static void finish_without_p(struct m *m, struct g *prev) {
     }
 }
 
+/* The kernel's set of blocked signals becomes that of the G that comes in. Mostly all Gs have the
+ * same one, and this is a comparison. */
+static void sigmask_follow(struct m *m) {
+    struct g *g = m->curg;
+    if (likely(!g || g->sigmask == m->sigmask))
+        return;
+    m->sigmask = g->sigmask;
+    sys(SYS_rt_sigprocmask, SIG_SETMASK, &m->sigmask, NULL, sizeof m->sigmask);
+}
+
+uint64_t g_sigmask(void) {
+    struct g *g = getg();
+    return g ? g->sigmask : 0;
+}
+
+void g_sigmask_note(uint64_t mask) {
+    struct g *g = getg();
+    if (g)
+        g->sigmask = g->m->sigmask = mask;
+}
+
 void switch_finish(struct m *m) {
+    sigmask_follow(m);
     struct g *prev = m->prev;
     enum finish fin = m->finish;
     m->finish = FIN_NONE;

@@ -68,6 +68,7 @@ struct g {
     _Atomic uint32_t status;
     uint32_t locks;      /* runtime locks held: no preemption, no signal delivery */
     uint32_t sysdepth;   /* system-call brackets it is in (a signal handler nests) */
+    uint64_t sigmask;    /* signals it blocks, as the kernel's 64-bit set */
     uint64_t id;
     void (*entry)(struct g *);
     uint64_t lone_cycles; /* when it last readied a lone G without waking an M; 0: never */
@@ -108,6 +109,7 @@ struct m {
     /* set by the outgoing side just before arch_switch, read by the incoming one */
     struct g *prev;
     enum finish finish;
+    uint64_t sigmask; /* what the kernel has for this M; set when a G with another one comes in */
     bool spinning; /* looks for work without having any; counted in sched.nmspinning */
     /* 0: asleep or about to; 1: woken. startm stores 1, the M itself 0. */
     _Atomic uint32_t park;

@@ -117,6 +117,12 @@ uint64_t g_count(void);             /* live Gs, the first thread's included */
  * freed G and memory that was never a thread give NULL. */
 struct g *g_from_tp(uintptr_t tp);
 
+/* The calling G's set of blocked signals, in the kernel's form. It moves with the G: the M's real
+ * set follows at a switch if it differs. g_sigmask_note: the caller has just given (or is about to
+ * give) the kernel this set for the running kernel thread. No-ops without a G. */
+uint64_t g_sigmask(void);
+void g_sigmask_note(uint64_t mask);
+
 /* Lets others run first. Returns false if there was nothing else to run anywhere. G. */
 bool g_yield(void);
 

@@ -157,5 +157,7 @@ ssize_t __read_chk(int fd, void *buf, size_t n, size_t size);
 ssize_t __pread_chk(int fd, void *buf, size_t n, off_t at, size_t size);
 ssize_t __pread64_chk(int fd, void *buf, size_t n, off64_t at, size_t size);
 ssize_t __recv_chk(int fd, void *buf, size_t n, size_t size, int flags);
+struct __jmp_buf_tag;
+void __longjmp_chk(struct __jmp_buf_tag env[1], int value) __attribute__((noreturn));
 
 #endif
