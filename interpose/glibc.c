@@ -50,7 +50,7 @@ size_t glibc_tid_offset(void) {
     return off;
 }
 
-/* ---- symbols ----------------------------------------------------------------------------------- */
+/* ---- symbols ---- */
 
 static bool find_functions(void) {
     glibc.allocate_tls = private_symbol("_dl_allocate_tls");
@@ -78,7 +78,7 @@ static bool find_described(size_t *schedpolicy, size_t *start_routine) {
      * specific[32], bool specific_used, report_events, user_stack, stopped_start ... result,
      * schedparam, schedpolicy, start_routine. Confirmed by the probe. */
     glibc.off_cleanup_jmp_buf = glibc.off_cancelhandling - 8;
-    glibc.off_specific_1st = glibc.off_specific - 32 * 16;
+    glibc.off_specific_1st = glibc.off_specific - 32UL * 16;
     glibc.off_user_stack = report_events + 1;
     glibc.off_result = *schedpolicy - sizeof(struct sched_param) - sizeof(void *);
     return glibc.off_tid && glibc.off_specific_1st == glibc.off_cancelhandling + 8;
@@ -97,7 +97,7 @@ static bool find_tls(void) {
            !(glibc.tls_align & (glibc.tls_align - 1));
 }
 
-/* ---- the list of stacks ------------------------------------------------------------------------- */
+/* ---- the list of stacks ---- */
 
 struct list {
     struct list *next, *prev;
@@ -136,7 +136,7 @@ static bool find_stack_list(void) {
     return words[0] < (1UL << 40) && words[1] == 0 && atomic_load(glibc.dl_stack_lock) == 0;
 }
 
-/* ---- the probe thread ------------------------------------------------------------------------------ */
+/* ---- the probe thread ---- */
 
 struct probe {
     char *stack;
@@ -257,7 +257,7 @@ static const char *run_probe(struct probe *p) {
     return p->wrong;
 }
 
-/* ---- all of it ---------------------------------------------------------------------------------- */
+/* ---- all of it ---- */
 
 int glibc_probe(void) {
     if (glibc.dl_stack_user) /* a fork child: the same libc */

@@ -20,7 +20,7 @@ struct settings settings;
 
 static bool stats_at_exit;
 
-/* ---- the number of Ps ---------------------------------------------------------------------------- */
+/* ---- the number of Ps ---- */
 
 static uint32_t cpus_of_affinity(void) {
     unsigned long mask[SCHED_MAX_PROCS / 64] = {0};
@@ -77,17 +77,17 @@ static uint32_t procs_read(const char *word) {
     return dflt;
 }
 
-/* ---- GTHREAD_DEBUG ----------------------------------------------------------------------------------- */
+/* ---- GTHREAD_DEBUG ---- */
 
 static bool debug_word(const char *w, size_t n, struct sched_config *cfg) {
-#define IS(text) (n == sizeof(text) - 1 && !memcmp(w, text, n))
+#define IS(text) (n == sizeof(text) - 1 && memcmp(w, text, n) == 0)
     if (IS("fsbase=prctl"))
         cfg->fs_by_syscall = true;
     else if (IS("sigquit"))
         cfg->sigquit = true;
     else if (IS("glibc=unknown"))
         glibc_pretend_unknown = true;
-    else if (n > 11 && !memcmp(w, "schedtrace=", 11))
+    else if (n > 11 && memcmp(w, "schedtrace=", 11) == 0)
         return (cfg->schedtrace_ms = (uint32_t)strtoul(w + 11, NULL, 10)) > 0;
     else
         return false;
@@ -113,7 +113,7 @@ void config_read(struct sched_config *cfg) {
     stats_at_exit = cfg->stats;
 }
 
-/* ---- SIGQUIT ------------------------------------------------------------------------------------------ */
+/* ---- SIGQUIT ---- */
 
 static void on_sigquit(int sig) {
     (void)sig;
@@ -128,23 +128,23 @@ void config_sigquit(void) {
     sigaction(SIGQUIT, &sa, NULL);
 }
 
-/* ---- constructor and destructor ------------------------------------------------------------------------- */
+/* ---- constructor and destructor ---- */
 
 __attribute__((constructor)) static void gthread_init(int argc, char **argv, char **envp) {
     (void)argc;
     (void)argv;
     for (; envp && *envp; envp++) {
         const char *e = *envp;
-        if (memcmp(e, "GTHREAD", e[0] == 'G' && strlen(e) >= 7 ? 7 : 0) || e[0] != 'G')
+        if (strncmp(e, "GTHREAD", 7) != 0)
             continue;
         e += 7;
-        if (!strncmp(e, "=", 1))
-            settings.off = !strcmp(e + 1, "off");
-        else if (!strncmp(e, "_PROCS=", 7))
+        if (*e == '=')
+            settings.off = strcmp(e + 1, "off") == 0;
+        else if (strncmp(e, "_PROCS=", 7) == 0)
             settings.procs = e + 7;
-        else if (!strncmp(e, "_DEBUG=", 7))
+        else if (strncmp(e, "_DEBUG=", 7) == 0)
             settings.debug = e + 7;
-        else if (!strncmp(e, "_STATS=", 7))
+        else if (strncmp(e, "_STATS=", 7) == 0)
             settings.stats = e + 7;
     }
     glibc.off_tid = glibc_tid_offset();

@@ -14,7 +14,7 @@ void g_init_offset(void) { g_self_offset = (intptr_t)&g_self - (intptr_t)arch_tp
 
 void g_word_set(uintptr_t tp, struct g *g) { *(struct g **)(tp + (uintptr_t)g_self_offset) = g; }
 
-/* ---- slabs --------------------------------------------------------------------------------
+/* ---- slabs ----
  * Gs are type-stable: a slab is never unmapped, so that a late timer, a dump or a stale pthread_t
  * always reads a struct g. The directory is append-only: nslabs is raised after the slab's entry
  * is written (release), so that readers need no lock. */
@@ -24,26 +24,16 @@ void g_word_set(uintptr_t tp, struct g *g) { *(struct g **)(tp + (uintptr_t)g_se
 #define MAX_SLABS 65536 /* 33 million Gs */
 
 static struct lock slab_lock;
-static struct g **slabs; /* MAX_SLABS pointers, mapped at the first use, touched as needed */
+static struct g *slabs[MAX_SLABS]; /* untouched pages of it cost nothing */
 static _Atomic uint32_t nslabs;
 static uint32_t slab_used; /* Gs taken of the last slab */
 
-/* Maps one more slab; the lock is dropped for the system call. */
+/* Maps one more slab, without the lock. False: no memory, or the directory is full. */
 static bool slab_grow(void) {
     struct g *fresh = mem_map(SLAB_BYTES);
-    struct g **dir = NULL;
-    if (!slabs)
-        dir = mem_map(MAX_SLABS * sizeof *slabs);
-    if (!fresh || (!slabs && !dir)) {
-        if (fresh)
-            mem_unmap(fresh, SLAB_BYTES);
+    if (!fresh)
         return false;
-    }
     lock_acquire(&slab_lock);
-    if (!slabs) {
-        slabs = dir;
-        dir = NULL;
-    }
     uint32_t n = atomic_load_explicit(&nslabs, memory_order_relaxed);
     bool use = n < MAX_SLABS && (n == 0 || slab_used == SLAB_GS);
     if (use) {
@@ -54,8 +44,6 @@ static bool slab_grow(void) {
     lock_release(&slab_lock);
     if (!use) /* another thread was faster, or the directory is full */
         mem_unmap(fresh, SLAB_BYTES);
-    if (dir)
-        mem_unmap(dir, MAX_SLABS * sizeof *slabs);
     return n < MAX_SLABS;
 }
 
@@ -87,7 +75,6 @@ void g_each(bool (*fn)(struct g *, void *), void *arg) {
                 return;
 }
 
-
 struct g *g_from_tp(uintptr_t tp) {
     if (!sched_running())
         return NULL;
@@ -98,7 +85,7 @@ struct g *g_from_tp(uintptr_t tp) {
     return s == G_FREE ? NULL : g;
 }
 
-/* ---- free lists ---------------------------------------------------------------------------
+/* ---- free lists ----
  * A free G keeps its stack and identity ("warm"). Each P holds up to GFREE_MAX of each stack
  * class, so that create and exit take no lock; half of a full list moves to the global one. Gs
  * without a stack of a class (the program's own memory) are on nostack. */
@@ -183,7 +170,7 @@ void g_free(struct g *g) {
     lock_release(&gfree_lock);
 }
 
-/* ---- life -------------------------------------------------------------------------------- */
+/* ---- life ---- */
 
 /* What the kernel blocks on the running kernel thread. */
 static uint64_t sigmask_of_kernel(void) {
@@ -227,9 +214,7 @@ void g_adopt(struct g *g, struct m *m, uintptr_t tp, uintptr_t lo, uintptr_t hi)
     g_word_set(tp, g);
 }
 
-bool g_leave(void) {
-    return atomic_fetch_sub_explicit(&sched.ngs, 1, memory_order_acq_rel) == 1;
-}
+bool g_leave(void) { return atomic_fetch_sub_explicit(&sched.ngs, 1, memory_order_acq_rel) == 1; }
 
 _Noreturn void g_exit(void) {
     struct g *g = getg();

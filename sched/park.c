@@ -118,9 +118,13 @@ void lot_enqueue(struct bucket *b, struct waiter *w, uintptr_t addr) {
     link_waiter(b, w, addr);
 }
 
-struct waiter *lot_first(struct bucket *b, uintptr_t addr) { return *head_link(b, addr); }
+struct waiter *lot_first(struct bucket *b, uintptr_t addr) {
+    return *head_link(b, addr);
+}
 
-struct waiter *lot_next(struct waiter *w) { return w->next->is_head ? NULL : w->next; }
+struct waiter *lot_next(struct waiter *w) {
+    return w->next->is_head ? NULL : w->next;
+}
 
 void lot_dequeue(struct bucket *b, struct waiter *w) {
     unlink_waiter(b, w);
@@ -256,10 +260,10 @@ bool lot_waited(const struct waiter *w, uint64_t ns) {
 }
 
 static const char *const reason_names[WAIT_REASONS] = {
-    [WAIT_NONE] = "none",       [WAIT_MUTEX] = "mutex",     [WAIT_COND] = "cond",
-    [WAIT_RWLOCK] = "rwlock",   [WAIT_SEM] = "semaphore",   [WAIT_BARRIER] = "barrier",
-    [WAIT_ONCE] = "once",       [WAIT_JOIN] = "join",       [WAIT_SLEEP] = "sleep",
-    [WAIT_FUTEX] = "futex",     [WAIT_SYSCALL] = "syscall",
+    [WAIT_NONE] = "none",     [WAIT_MUTEX] = "mutex",     [WAIT_COND] = "cond",
+    [WAIT_RWLOCK] = "rwlock", [WAIT_SEM] = "semaphore",   [WAIT_BARRIER] = "barrier",
+    [WAIT_ONCE] = "once",     [WAIT_JOIN] = "join",       [WAIT_SLEEP] = "sleep",
+    [WAIT_FUTEX] = "futex",   [WAIT_SYSCALL] = "syscall",
 };
 
 const char *park_reason_name(enum park_reason r) {

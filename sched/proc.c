@@ -44,7 +44,7 @@ uint64_t rng_next(struct p *p) { /* xorshift64* */
     return x * 0x2545f4914f6cdd1dULL;
 }
 
-/* ---- making runnable --------------------------------------------------------------------- */
+/* ---- making runnable ---- */
 
 static bool ring_empty(struct p *p) {
     return atomic_load_explicit(&p->runqhead, memory_order_relaxed) ==
@@ -93,7 +93,7 @@ void g_ready(struct g *g) {
     }
 }
 
-/* ---- switching ---------------------------------------------------------------------------- */
+/* ---- switching ---- */
 
 /* Learns whether g goes on for long after it readied a lone G. */
 static void note_long_run(struct g *g) {
@@ -298,7 +298,7 @@ void g_yield_if_asked(void) {
         g_yield();
 }
 
-/* ---- Ms and Ps ------------------------------------------------------------------------------ */
+/* ---- Ms and Ps ---- */
 
 struct p *pidle_get_locked(void) {
     struct p *p = sched.pidle;
@@ -448,7 +448,7 @@ static bool take_idle_p(struct m *m) {
     return p != NULL;
 }
 
-/* ---- finding work (g0) ---------------------------------------------------------------------- */
+/* ---- finding work (g0) ---- */
 
 static struct g *take_global(struct p *p, uint32_t max) {
     if (!atomic_load_explicit(&sched.runqsize, memory_order_relaxed))

@@ -98,9 +98,8 @@ static uint32_t runq_grab(struct p *p, struct p *victim, uint32_t tail, bool tak
             struct g *next = atomic_load_explicit(&victim->runnext, memory_order_relaxed);
             if (!take_next || !next)
                 return 0;
-            if (!atomic_compare_exchange_strong_explicit(&victim->runnext, &next, NULL,
-                                                         memory_order_acq_rel,
-                                                         memory_order_relaxed))
+            if (!atomic_compare_exchange_strong_explicit(
+                    &victim->runnext, &next, NULL, memory_order_acq_rel, memory_order_relaxed))
                 continue;
             atomic_store_explicit(&p->runq[tail % RUNQ_SIZE], next, memory_order_relaxed);
             return 1;
@@ -132,7 +131,7 @@ struct g *runq_steal(struct p *p, struct p *victim, bool take_next) {
     return g;
 }
 
-/* ---- the global queue: FIFO under sched.lock ------------------------------------------------ */
+/* ---- the global queue: FIFO under sched.lock ---- */
 
 void globq_put_locked(struct g *g) {
     g->schedlink = NULL;

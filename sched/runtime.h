@@ -19,7 +19,7 @@
 #define likely(x) __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
 
-/* ---- G --------------------------------------------------------------------------------- */
+/* ---- G ---- */
 
 /* State table of g->status. "queued": on a run queue; "owner": who may leave the state.
  *
@@ -66,9 +66,9 @@ struct g {
     struct m *m;
     struct g *schedlink; /* next on the global queue or on a free list */
     _Atomic uint32_t status;
-    uint32_t locks;      /* runtime locks held: no preemption, no signal delivery */
-    uint32_t sysdepth;   /* system-call brackets it is in (a signal handler nests) */
-    uint64_t sigmask;    /* signals it blocks, as the kernel's 64-bit set */
+    uint32_t locks;    /* runtime locks held: no preemption, no signal delivery */
+    uint32_t sysdepth; /* system-call brackets it is in (a signal handler nests) */
+    uint64_t sigmask;  /* signals it blocks, as the kernel's 64-bit set */
     uint64_t id;
     void (*entry)(struct g *);
     uint64_t lone_cycles; /* when it last readied a lone G without waking an M; 0: never */
@@ -89,7 +89,7 @@ struct g {
 /* Type-stable in dense slabs: a million of them must stay small (DANGERS C3). */
 _Static_assert(sizeof(struct g) <= 512, "struct g");
 
-/* ---- M --------------------------------------------------------------------------------- */
+/* ---- M ---- */
 
 /* What the side that comes in after a switch has to do for the G that went out. */
 enum finish {
@@ -110,18 +110,18 @@ struct m {
     struct g *prev;
     enum finish finish;
     uint64_t sigmask; /* what the kernel has for this M; set when a G with another one comes in */
-    bool spinning; /* looks for work without having any; counted in sched.nmspinning */
+    bool spinning;    /* looks for work without having any; counted in sched.nmspinning */
     /* 0: asleep or about to; 1: woken. startm stores 1, the M itself 0. */
     _Atomic uint32_t park;
     struct m *schedlink; /* on sched.midle */
     struct m *alllink;
     uint32_t id;
-    int32_t tid; /* the kernel's */
+    int32_t tid;          /* the kernel's */
     uint64_t syscall_seq; /* the value of p->sysword that our call has set */
     struct g g0_storage;
 };
 
-/* ---- P --------------------------------------------------------------------------------- */
+/* ---- P ---- */
 
 #define RUNQ_SIZE 256 /* as Go; a power of two */
 #define SLOT_CLASSES 32
@@ -133,14 +133,14 @@ struct gfree {
 };
 
 enum p_counter {
-    CNT_SWITCH,     /* to a G, from g0 or directly */
-    CNT_DIRECT,     /* of these G to G */
+    CNT_SWITCH, /* to a G, from g0 or directly */
+    CNT_DIRECT, /* of these G to G */
     CNT_PARK,
     CNT_YIELD,
-    CNT_STEAL,      /* Gs taken from another P */
+    CNT_STEAL, /* Gs taken from another P */
     CNT_SYSCALL,
-    CNT_HANDOFF,    /* P given away before or during a system call */
-    CNT_TIMER,      /* deadlines that fired */
+    CNT_HANDOFF, /* P given away before or during a system call */
+    CNT_TIMER,   /* deadlines that fired */
     CNT_CREATE,
     CNT_EXIT,
     P_COUNTERS
@@ -153,7 +153,7 @@ struct p {
     struct p *idlelink;
     struct m *_Atomic m;
     uint64_t rng;
-    uint32_t runnext_streak; /* Gs taken from runnext in a row, bounded by RUNNEXT_MAX */
+    uint32_t runnext_streak;    /* Gs taken from runnext in a row, bounded by RUNNEXT_MAX */
     _Atomic uint32_t schedtick; /* switches to a G that did not inherit a slice; sysmon reads */
     _Atomic bool preempt;       /* sysmon: the G has run 10 ms, yield at the next chance */
 
@@ -184,7 +184,7 @@ static inline void p_count(struct p *p, enum p_counter c) {
                           memory_order_relaxed);
 }
 
-/* ---- the scheduler's globals ----------------------------------------------------------- */
+/* ---- the scheduler's globals ---- */
 
 struct sched {
     struct sched_config cfg;
@@ -235,7 +235,7 @@ static inline struct p *p_self(void) {
     return g->m->p;
 }
 
-/* ---- between the files of sched/ --------------------------------------------------------- */
+/* ---- between the files of sched/ ---- */
 
 /* mem.c: page-aligned zeroed memory from the kernel, NULL if there is none; never malloc.
  * mem_permanent hands out pieces of such memory that are never freed. Any. */
@@ -270,7 +270,7 @@ struct g *globq_get_locked(struct p *p, uint32_t max);
 
 /* proc.c */
 void g_ready(struct g *g);
-void queue_runnable(struct g *g); /* status RUNNABLE, in no queue yet */
+void queue_runnable(struct g *g);                   /* status RUNNABLE, in no queue yet */
 void sched_switch(struct g *from, enum finish fin); /* away from a G: to the next one */
 void switch_finish(struct m *m);                    /* first thing on the incoming side */
 void wakep(void);
@@ -291,7 +291,7 @@ void m_need_more(void); /* asks the template thread for one more idle M */
 void m_reset_child(void);
 
 /* idle.c */
-bool poller_wait(void);         /* sleeps as the poller; false: somebody else polls */
+bool poller_wait(void); /* sleeps as the poller; false: somebody else polls */
 void poller_timer_added(uint64_t when);
 void poller_break(void);
 

@@ -32,7 +32,7 @@ extern __thread struct g *g_self __attribute__((tls_model("initial-exec"), visib
 
 static inline struct g *getg(void) { return g_self; }
 
-/* ---- what the layer above supplies ------------------------------------------------------ */
+/* ---- what the layer above supplies ---- */
 
 /* The scheduler knows neither TCBs nor how kernel threads are made; it is told at start. */
 struct sched_host {
@@ -47,15 +47,15 @@ struct sched_host {
     void (*g_describe)(struct g *g, char *buf, size_t size);
 };
 
-/* ---- start ---------------------------------------------------------------------------- */
+/* ---- start ---- */
 
 /* Settings read from the environment by the layer above; see README, switches. */
 struct sched_config {
-    uint32_t procs;          /* number of Ps, 1..SCHED_MAX_PROCS */
-    uint32_t schedtrace_ms;  /* 0: no trace */
-    bool stats;              /* counters at exit */
-    bool sigquit;            /* SIGQUIT dumps all Gs */
-    bool fs_by_syscall;      /* never wrfsbase */
+    uint32_t procs;         /* number of Ps, 1..SCHED_MAX_PROCS */
+    uint32_t schedtrace_ms; /* 0: no trace */
+    bool stats;             /* counters at exit */
+    bool sigquit;           /* SIGQUIT dumps all Gs */
+    bool fs_by_syscall;     /* never wrfsbase */
 };
 
 #define SCHED_MAX_PROCS 1024
@@ -76,7 +76,7 @@ void sched_reset_child(void);
 
 bool sched_running(void);
 
-/* ---- goroutines ------------------------------------------------------------------------ */
+/* ---- goroutines ---- */
 
 /* What a G's stack is made from. */
 struct stack_want {
@@ -101,17 +101,17 @@ bool g_leave(void);
 /* Ends the calling G, after g_leave: never returns. host->g_exited runs once the stack is free. */
 _Noreturn void g_exit(void);
 
-void *g_ext(struct g *g);           /* the owner's G_EXT_SIZE bytes */
-uint64_t g_id(const struct g *g);   /* unique in the process */
+void *g_ext(struct g *g);            /* the owner's G_EXT_SIZE bytes */
+uint64_t g_id(const struct g *g);    /* unique in the process */
 uint32_t g_index(const struct g *g); /* place in the slabs: unique among live Gs, dense from 0 */
 uint32_t g_generation(const struct g *g); /* how often it was freed */
 bool g_on_class_stack(const struct g *g); /* its stack and identity stay with it after g_free */
 int32_t g_kernel_tid(const struct g *g);  /* of the M it runs on or ran on last */
-uintptr_t g_tp(const struct g *g);  /* thread pointer, 0 before the first g_launch */
+uintptr_t g_tp(const struct g *g);        /* thread pointer, 0 before the first g_launch */
 void g_set_tp(struct g *g, uintptr_t tp);
 uintptr_t g_stack_lo(const struct g *g); /* lowest usable byte (above the guard) */
 uintptr_t g_stack_hi(const struct g *g); /* one past the highest */
-uint64_t g_count(void);             /* live Gs, the first thread's included */
+uint64_t g_count(void);                  /* live Gs, the first thread's included */
 
 /* The G whose thread pointer is tp, or NULL. tp must be readable memory; a foreign thread, a
  * freed G and memory that was never a thread give NULL. */
@@ -130,7 +130,7 @@ bool g_yield(void);
  * program may repeat in a loop until another thread has done something make use of it. Any. */
 void g_yield_if_asked(void);
 
-/* ---- the parking lot -------------------------------------------------------------------- */
+/* ---- the parking lot ---- */
 
 enum park_result {
     PARK_WOKEN,       /* somebody dequeued us */
@@ -159,19 +159,19 @@ const char *park_reason_name(enum park_reason r);
  * thread without a G has it on its stack. While it is queued its fields belong to the lock of the
  * bucket that `addr` hashes to; before and after to the waiting thread. */
 struct waiter {
-    struct waiter *next, *prev;  /* ring of the waiters of one address, FIFO from the head on */
-    struct waiter *head_next;    /* of the head: head of the next address in the bucket */
-    _Atomic(uintptr_t) addr;     /* what it waits for; 0: not queued */
-    struct g *g;                 /* NULL: a thread without a G */
-    uint64_t since;              /* arch_cycles() when it began to wait */
-    _Atomic uint32_t futex;      /* a thread without a G sleeps here: 0 waiting, 1 woken */
-    uint32_t seq;                /* number of this wait, so that a late timer is recognised */
-    uint32_t tag;                /* the waker's: what it waits for (reader, bit set) */
-    uintptr_t aux;               /* the waker's: what to wait for next (a condition's mutex) */
+    struct waiter *next, *prev; /* ring of the waiters of one address, FIFO from the head on */
+    struct waiter *head_next;   /* of the head: head of the next address in the bucket */
+    _Atomic(uintptr_t) addr;    /* what it waits for; 0: not queued */
+    struct g *g;                /* NULL: a thread without a G */
+    uint64_t since;             /* arch_cycles() when it began to wait */
+    _Atomic uint32_t futex;     /* a thread without a G sleeps here: 0 waiting, 1 woken */
+    uint32_t seq;               /* number of this wait, so that a late timer is recognised */
+    uint32_t tag;               /* the waker's: what it waits for (reader, bit set) */
+    uintptr_t aux;              /* the waker's: what to wait for next (a condition's mutex) */
     uint8_t is_head;
-    uint8_t result;              /* enum park_result */
-    uint8_t token;               /* what the waker has to say (ownership handed over) */
-    uint8_t reason;              /* enum park_reason */
+    uint8_t result; /* enum park_result */
+    uint8_t token;  /* what the waker has to say (ownership handed over) */
+    uint8_t reason; /* enum park_reason */
 };
 
 /* Waiting is: lot_lock, check that there is still a reason to wait, lot_enqueue, lot_unlock,
@@ -224,7 +224,7 @@ enum park_result park_sleep(uint64_t deadline);
 /* Ends g's wait, if it is in one, with PARK_INTERRUPTED. Any thread; true if it was parked. */
 bool g_interrupt(struct g *g);
 
-/* ---- blocking in the kernel ------------------------------------------------------------ */
+/* ---- blocking in the kernel ---- */
 
 /* Brackets a system call that may block. The P stays with the G; sysmon takes it if the call
  * lasts (docs/HACKING.md, system calls). In between the G must not call into the scheduler.
@@ -234,7 +234,7 @@ void syscall_exit(void);
 /* The same for a call that is known to block long: gives the P away at once. */
 void syscall_enter_block(void);
 
-/* ---- time and counters ------------------------------------------------------------------ */
+/* ---- time and counters ---- */
 
 uint64_t nanotime(void); /* CLOCK_MONOTONIC, ns */
 

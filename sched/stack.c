@@ -136,7 +136,7 @@ bool slot_take(struct g *g, const struct stack_want *want, int class) {
             sys(SYS_munmap, at, bytes);
         return false;
     }
-    g->slot_class = class < 0 ? G_NO_CLASS : (uint8_t)class;
+    g->slot_class = class < 0 ? G_NO_CLASS : (uint8_t) class;
     g->own_map = class < 0 ? bytes : 0;
     g->stack_lo = at + want->guard;
     g->stack_hi = at + bytes;

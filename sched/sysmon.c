@@ -32,9 +32,7 @@ struct look {
 
 static struct look *looks;
 
-static uint32_t idle_ps(void) {
-    return atomic_load_explicit(&sched.npidle, memory_order_seq_cst);
-}
+static uint32_t idle_ps(void) { return atomic_load_explicit(&sched.npidle, memory_order_seq_cst); }
 
 /* Takes p from a G that stays in its system call. Go's rule, retake: after one tick if there is
  * work for p or nobody idle or spinning to do new work; after 10 ms always, so that p becomes idle

@@ -16,9 +16,9 @@ uint64_t nanotime(void) {
 }
 
 static const char *const counter_names[P_COUNTERS] = {
-    [CNT_SWITCH] = "switches",   [CNT_DIRECT] = "direct", [CNT_PARK] = "parks",
-    [CNT_YIELD] = "yields",      [CNT_STEAL] = "steals",  [CNT_SYSCALL] = "syscalls",
-    [CNT_HANDOFF] = "handoffs",  [CNT_TIMER] = "timers",  [CNT_CREATE] = "creates",
+    [CNT_SWITCH] = "switches",  [CNT_DIRECT] = "direct", [CNT_PARK] = "parks",
+    [CNT_YIELD] = "yields",     [CNT_STEAL] = "steals",  [CNT_SYSCALL] = "syscalls",
+    [CNT_HANDOFF] = "handoffs", [CNT_TIMER] = "timers",  [CNT_CREATE] = "creates",
     [CNT_EXIT] = "exits",
 };
 
@@ -50,13 +50,13 @@ void stats_print(void) {
 void schedtrace_print(uint64_t now) {
     char out[512];
     const int size = sizeof out - 16;
-    int n = snprintf(out, sizeof out,
-                     "SCHED %lums: gomaxprocs=%u idleprocs=%u threads=%u spinningthreads=%u "
-                     "idlethreads=%u goroutines=%lu runqueue=%u [",
-                     (unsigned long)((now - sched.start_ns) / NSEC_PER_MSEC), sched.cfg.procs,
-                     atomic_load(&sched.npidle), sched.nm, atomic_load(&sched.nmspinning),
-                     sched.nmidle, (unsigned long)atomic_load(&sched.ngs),
-                     atomic_load(&sched.runqsize));
+    int n =
+        snprintf(out, sizeof out,
+                 "SCHED %lums: gomaxprocs=%u idleprocs=%u threads=%u spinningthreads=%u "
+                 "idlethreads=%u goroutines=%lu runqueue=%u [",
+                 (unsigned long)((now - sched.start_ns) / NSEC_PER_MSEC), sched.cfg.procs,
+                 atomic_load(&sched.npidle), sched.nm, atomic_load(&sched.nmspinning), sched.nmidle,
+                 (unsigned long)atomic_load(&sched.ngs), atomic_load(&sched.runqsize));
     for (uint32_t i = 0; i < sched.cfg.procs && n < size; i++) {
         struct p *p = &sched.allp[i];
         uint32_t len = atomic_load(&p->runqtail) - atomic_load(&p->runqhead);

@@ -39,7 +39,7 @@ SHIM_API int shim_getattr(pthread_t th, pthread_attr_t *attr) {
     return 0;
 }
 
-/* ---- names: at most 15 bytes, as the kernel's ----------------------------------------------------
+/* ---- names: at most 15 bytes, as the kernel's ----
  * A new thread has its creator's. The first thread's is also that of its kernel thread, whose tid
  * is the process id: tools know the process by it. */
 
@@ -79,7 +79,8 @@ SHIM_API int shim_getname(pthread_t th, char *buf, size_t size) {
     return 0;
 }
 
-/* prctl is the older way to the name; all its other options are the kernel thread's or process's. */
+/* prctl is the older way to the name; all its other options are the kernel thread's or process's.
+ */
 SHIM_API int shim_prctl(int option, long a, long b, long c, long d) {
     struct thread *t = thread_self();
     if (t && option == PR_SET_NAME)
@@ -91,7 +92,7 @@ SHIM_API int shim_prctl(int option, long a, long b, long c, long d) {
     return 0;
 }
 
-/* ---- scheduling parameters ------------------------------------------------------------------------- */
+/* ---- scheduling parameters ---- */
 
 SHIM_API int shim_getschedparam(pthread_t th, int *policy, struct sched_param *param) {
     struct thread *t = thread_find(th);
@@ -161,7 +162,7 @@ SHIM_API int shim_getcpuclockid(pthread_t th, clockid_t *clock) {
     return ENOENT; /* no CPU clock per goroutine yet */
 }
 
-/* ---- signals to a thread ---------------------------------------------------------------------------- */
+/* ---- signals to a thread ---- */
 
 /* The handler runs on the kernel thread that runs the goroutine, or, while it waits, wherever the
  * process takes signals. README, signals. */

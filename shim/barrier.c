@@ -3,7 +3,7 @@
 
 #include <limits.h>
 
-/* ---- barriers: glibc's layout (struct pthread_barrier), __in counts the round's arrivals ------------ */
+/* ---- barriers: glibc's layout (struct pthread_barrier), __in counts the round's arrivals ---- */
 
 struct barrier {
     uint32_t in;
@@ -54,7 +54,7 @@ SHIM_API int shim_barrier_destroy(pthread_barrier_t *bp) {
     return bar->in ? EBUSY : 0;
 }
 
-/* ---- spin locks: glibc's word: 1 free, <= 0 held -------------------------------------------------------
+/* ---- spin locks: glibc's word: 1 free, <= 0 held ----
  * The holder may be a G that does not run, and it will not run while we spin on its P. */
 
 #define SPIN_TRIES 100 /* pauses between yields: a few us */
@@ -70,7 +70,7 @@ SHIM_API int shim_spin_lock(pthread_spinlock_t *lock) {
     return 0;
 }
 
-/* ---- once: glibc's states 0, 1 in progress, 2 done ----------------------------------------------------- */
+/* ---- once: glibc's states 0, 1 in progress, 2 done ---- */
 
 #define ONCE_RUNNING 1
 #define ONCE_DONE 2

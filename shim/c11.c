@@ -7,19 +7,24 @@
 
 static int to_thrd(int err) {
     switch (err) {
-    case 0: return thrd_success;
-    case ENOMEM: return thrd_nomem;
-    case ETIMEDOUT: return thrd_timedout;
-    case EBUSY: return thrd_busy;
-    default: return thrd_error;
+    case 0:
+        return thrd_success;
+    case ENOMEM:
+        return thrd_nomem;
+    case ETIMEDOUT:
+        return thrd_timedout;
+    case EBUSY:
+        return thrd_busy;
+    default:
+        return thrd_error;
     }
 }
 
 SHIM_API int shim_thrd_create(thrd_t *out, thrd_start_t start, void *arg) {
     if (!runtime_start())
         return next(thrd_create)(out, start, arg);
-    int err = thread_create((pthread_t *)out, NULL, (void *(*)(void *))(void (*)(void))start, arg,
-                            true);
+    int err =
+        thread_create((pthread_t *)out, NULL, (void *(*)(void *))(void (*)(void))start, arg, true);
     return err == EAGAIN ? thrd_nomem : to_thrd(err); /* as glibc: no resources is nomem */
 }
 

@@ -20,15 +20,13 @@
 #define WREFS_MONOTONIC 2u
 #define WREFS_WAITER 8u
 
-static _Atomic uint32_t *wrefs(pthread_cond_t *c) {
-    return (_Atomic uint32_t *)&c->__data.__wrefs;
-}
+static _Atomic uint32_t *wrefs(pthread_cond_t *c) { return (_Atomic uint32_t *)&c->__data.__wrefs; }
 
 static bool cond_shared(pthread_cond_t *c) {
     return atomic_load_explicit(wrefs(c), memory_order_relaxed) & WREFS_SHARED;
 }
 
-/* ---- waking ------------------------------------------------------------------------------------------ */
+/* ---- waking ---- */
 
 /* Moves w to the queue of its mutex, if that is locked. Bucket lock of the condition. */
 static bool requeue(struct bucket *b, struct waiter *w, bool if_foreign) {
@@ -86,7 +84,7 @@ SHIM_API int shim_cond_broadcast(pthread_cond_t *c) {
     return 0;
 }
 
-/* ---- waiting ----------------------------------------------------------------------------------------- */
+/* ---- waiting ---- */
 
 /* Takes the caller, whose wait on c ended without a waker, off the count. It may have been requeued
  * to the mutex before: then the waker has done it. */

@@ -113,23 +113,43 @@ static bool wake_op_apply(uintptr_t addr, uint32_t op, bool *invalid) {
     uint32_t old = atomic_load(word(addr)), new;
     do {
         switch (code) {
-        case FUTEX_OP_SET: new = (uint32_t)oparg; break;
-        case FUTEX_OP_ADD: new = old + (uint32_t)oparg; break;
-        case FUTEX_OP_OR: new = old | (uint32_t)oparg; break;
-        case FUTEX_OP_ANDN: new = old & ~(uint32_t)oparg; break;
-        case FUTEX_OP_XOR: new = old ^ (uint32_t)oparg; break;
-        default: *invalid = true; return false;
+        case FUTEX_OP_SET:
+            new = (uint32_t)oparg;
+            break;
+        case FUTEX_OP_ADD:
+            new = old + (uint32_t)oparg;
+            break;
+        case FUTEX_OP_OR:
+            new = old | (uint32_t)oparg;
+            break;
+        case FUTEX_OP_ANDN:
+            new = old & ~(uint32_t)oparg;
+            break;
+        case FUTEX_OP_XOR:
+            new = old ^ (uint32_t)oparg;
+            break;
+        default:
+            *invalid = true;
+            return false;
         }
     } while (!atomic_compare_exchange_weak(word(addr), &old, new));
     int32_t o = (int32_t)old;
     switch (cmp) {
-    case FUTEX_OP_CMP_EQ: return o == cmparg;
-    case FUTEX_OP_CMP_NE: return o != cmparg;
-    case FUTEX_OP_CMP_LT: return o < cmparg;
-    case FUTEX_OP_CMP_LE: return o <= cmparg;
-    case FUTEX_OP_CMP_GT: return o > cmparg;
-    case FUTEX_OP_CMP_GE: return o >= cmparg;
-    default: *invalid = true; return false;
+    case FUTEX_OP_CMP_EQ:
+        return o == cmparg;
+    case FUTEX_OP_CMP_NE:
+        return o != cmparg;
+    case FUTEX_OP_CMP_LT:
+        return o < cmparg;
+    case FUTEX_OP_CMP_LE:
+        return o <= cmparg;
+    case FUTEX_OP_CMP_GT:
+        return o > cmparg;
+    case FUTEX_OP_CMP_GE:
+        return o >= cmparg;
+    default:
+        *invalid = true;
+        return false;
     }
 }
 

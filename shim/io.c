@@ -49,7 +49,7 @@
         return asks ? LIBC_CALL(next(name) args) : LIBC_CALL_BLOCK(next(name) args);               \
     }
 
-/* ---- reading and writing -------------------------------------------------------------------------- */
+/* ---- reading and writing ---- */
 
 typedef const struct iovec *iov;
 
@@ -64,15 +64,13 @@ KEEP(ssize_t, pwritev, (int fd, iov v, int n, off_t at), (fd, v, n, at))
 KEEP(ssize_t, preadv2, (int fd, iov v, int n, off_t at, int fl), (fd, v, n, at, fl))
 KEEP(ssize_t, pwritev2, (int fd, iov v, int n, off_t at, int fl), (fd, v, n, at, fl))
 KEEP(ssize_t, __read_chk, (int fd, void *b, size_t n, size_t size), (fd, b, n, size))
-KEEP(ssize_t, __pread_chk, (int fd, void *b, size_t n, off_t at, size_t size),
-     (fd, b, n, at, size))
+KEEP(ssize_t, __pread_chk, (int fd, void *b, size_t n, off_t at, size_t size), (fd, b, n, at, size))
 
-/* ---- sockets ----------------------------------------------------------------------------------------- */
+/* ---- sockets ---- */
 
 KEEP(ssize_t, recv, (int fd, void *b, size_t n, int fl), (fd, b, n, fl))
 KEEP(ssize_t, __recv_chk, (int fd, void *b, size_t n, size_t size, int fl), (fd, b, n, size, fl))
-KEEP(ssize_t, recvfrom,
-     (int fd, void *b, size_t n, int fl, struct sockaddr *from, socklen_t *len),
+KEEP(ssize_t, recvfrom, (int fd, void *b, size_t n, int fl, struct sockaddr *from, socklen_t *len),
      (fd, b, n, fl, from, len))
 KEEP(ssize_t, recvmsg, (int fd, struct msghdr *m, int fl), (fd, m, fl))
 KEEP(int, recvmmsg, (int fd, struct mmsghdr *m, unsigned n, int fl, struct timespec *t),
@@ -87,7 +85,7 @@ KEEP(int, connect, (int fd, const struct sockaddr *a, socklen_t len), (fd, a, le
 GIVE(int, accept, (int fd, struct sockaddr *a, socklen_t *len), (fd, a, len))
 GIVE(int, accept4, (int fd, struct sockaddr *a, socklen_t *len, int fl), (fd, a, len, fl))
 
-/* ---- multiplexers -------------------------------------------------------------------------------------- */
+/* ---- multiplexers ---- */
 
 #define IS_ZERO(t) ((t) && !(t)->tv_sec && !(t)->tv_nsec)
 
@@ -109,7 +107,7 @@ GIVE_UNLESS(IS_ZERO(t), int, epoll_pwait2,
             (int fd, struct epoll_event *ev, int n, const struct timespec *t, const sigset_t *m),
             (fd, ev, n, t, m))
 
-/* ---- processes and signals -------------------------------------------------------------------------------- */
+/* ---- processes and signals ---- */
 
 GIVE(pid_t, wait, (int *status), (status))
 GIVE_UNLESS((options & WNOHANG), pid_t, waitpid, (pid_t pid, int *status, int options),
@@ -128,7 +126,7 @@ GIVE_UNLESS(IS_ZERO(t), int, sigtimedwait,
 GIVE(int, sigsuspend, (const sigset_t *mask), (mask))
 GIVE(int, system, (const char *cmd), (cmd))
 
-/* ---- files --------------------------------------------------------------------------------------------------- */
+/* ---- files ---- */
 
 KEEP(int, fsync, (int fd), (fd))
 KEEP(int, fdatasync, (int fd), (fd))
@@ -138,8 +136,8 @@ KEEP(int, lockf, (int fd, int cmd, off_t len), (fd, cmd, len))
 KEEP(ssize_t, sendfile, (int to, int from, off_t *at, size_t n), (to, from, at, n))
 KEEP(ssize_t, splice, (int in, off64_t *ai, int out, off64_t *ao, size_t n, unsigned fl),
      (in, ai, out, ao, n, fl))
-KEEP(ssize_t, copy_file_range,
-     (int in, off64_t *ai, int out, off64_t *ao, size_t n, unsigned fl), (in, ai, out, ao, n, fl))
+KEEP(ssize_t, copy_file_range, (int in, off64_t *ai, int out, off64_t *ao, size_t n, unsigned fl),
+     (in, ai, out, ao, n, fl))
 KEEP(int, tcdrain, (int fd), (fd))
 
 /* open and fcntl take one more argument for some commands; libc's own versions read it from the
@@ -170,7 +168,7 @@ SHIM_API int shim_fcntl(int fd, int cmd, ...) {
     return LIBC_CALL(next(fcntl)(fd, cmd, arg));
 }
 
-/* ---- queues and semaphores between processes ------------------------------------------------------------------ */
+/* ---- queues and semaphores between processes ---- */
 
 GIVE(ssize_t, msgrcv, (int id, void *m, size_t n, long type, int fl), (id, m, n, type, fl))
 KEEP(int, msgsnd, (int id, const void *m, size_t n, int fl), (id, m, n, fl))
@@ -181,11 +179,10 @@ KEEP(ssize_t, mq_receive, (mqd_t q, char *m, size_t n, unsigned *prio), (q, m, n
 KEEP(ssize_t, mq_timedreceive,
      (mqd_t q, char *m, size_t n, unsigned *prio, const struct timespec *t), (q, m, n, prio, t))
 KEEP(int, mq_send, (mqd_t q, const char *m, size_t n, unsigned prio), (q, m, n, prio))
-KEEP(int, mq_timedsend,
-     (mqd_t q, const char *m, size_t n, unsigned prio, const struct timespec *t),
+KEEP(int, mq_timedsend, (mqd_t q, const char *m, size_t n, unsigned prio, const struct timespec *t),
      (q, m, n, prio, t))
 
-/* ---- names ------------------------------------------------------------------------------------------------------ */
+/* ---- names ---- */
 
 KEEP(int, getaddrinfo,
      (const char *node, const char *service, const struct addrinfo *hints, struct addrinfo **res),

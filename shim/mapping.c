@@ -15,9 +15,7 @@
 #define RANGES 256 /* beyond, all memory counts as shared */
 
 static struct lock add_lock;
-static struct range {
-    uintptr_t lo, hi;
-} ranges[RANGES];
+static struct range { uintptr_t lo, hi; } ranges[RANGES];
 static _Atomic uint32_t nranges; /* released after the entry is written */
 
 void mapping_note_shared(const void *at, size_t size) {

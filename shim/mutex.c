@@ -27,7 +27,7 @@
 #define KIND_SHARED 128
 #define KIND_ANY (KIND_TYPE | KIND_ROBUST | KIND_PI | KIND_PP | KIND_SHARED)
 
-#define STARVING_NS (1000 * 1000) /* as Go's sync.Mutex: starvationThresholdNs */
+#define STARVING_NS NSEC_PER_MSEC /* as Go's sync.Mutex: starvationThresholdNs */
 #define SPINS 4                   /* tries before parking, as Go: active_spin.. */
 #define SPIN_PAUSES 30            /* ..of active_spin_cnt pauses each */
 
@@ -52,7 +52,7 @@ bool mutex_in_kernel(const pthread_mutex_t *mp) {
     return mp->__data.__kind & (KIND_ROBUST | KIND_PP | KIND_SHARED);
 }
 
-/* ---- contention ---------------------------------------------------------------------------------- */
+/* ---- contention ---- */
 
 /* The holder probably runs on another P and is done soon. */
 static bool spin_for(mutex *m) {
@@ -128,7 +128,7 @@ static inline void release(mutex *m) {
         unlock_slow(m);
 }
 
-/* ---- lock ------------------------------------------------------------------------------------------ */
+/* ---- lock ---- */
 
 /* Everything but a free normal mutex. How the caller wants to wait: for ever (clock < 0), or
  * until abs on clock. */
@@ -204,7 +204,7 @@ SHIM_API int shim_mutex_timedlock(pthread_mutex_t *mp, const struct timespec *ab
     return lock_full(mp, CLOCK_REALTIME, abs);
 }
 
-/* ---- unlock ---------------------------------------------------------------------------------------- */
+/* ---- unlock ---- */
 
 SHIM_API int shim_mutex_unlock(pthread_mutex_t *mp) {
     mutex *m = &mp->__data;
@@ -225,7 +225,7 @@ SHIM_API int shim_mutex_unlock(pthread_mutex_t *mp) {
     return 0;
 }
 
-/* ---- for conditions ---------------------------------------------------------------------------------
+/* ---- for conditions ----
  * A wait releases a recursive mutex whole and takes it back as deep as it was. __nusers keeps
  * counting the waiter, as in glibc, so that destroying the mutex meanwhile is EBUSY. */
 

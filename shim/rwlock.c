@@ -51,7 +51,7 @@ static bool read_allowed(rwlock *l, uint32_t v) {
     return !(v & WAITED) || !prefers_writers(l);
 }
 
-/* ---- handing over ------------------------------------------------------------------------------------ */
+/* ---- handing over ---- */
 
 /* Lets all parked readers in beside the readers that hold it. Bucket lock, which the holders need
  * to leave while WAITED is set: so it stays held for reading meanwhile. */
@@ -127,7 +127,7 @@ static void give_up(rwlock *l) {
     wake_list_ready(&woken);
 }
 
-/* ---- waiting ------------------------------------------------------------------------------------------ */
+/* ---- waiting ---- */
 
 static bool try_read(rwlock *l, int *err) {
     uint32_t v = atomic_load_explicit(word(l), memory_order_relaxed);
@@ -207,7 +207,7 @@ static int rw_lock(rwlock *l, uint32_t tag, clockid_t clock, const struct timesp
     return err;
 }
 
-/* ---- the interface --------------------------------------------------------------------------------------- */
+/* ---- the interface ---- */
 
 SHIM_API int shim_rwlock_rdlock(pthread_rwlock_t *lp) {
     if (rw_in_libc(lp))

@@ -32,7 +32,7 @@
 #define likely(x) __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
 
-/* ---- libc's own functions ------------------------------------------------------------------- */
+/* ---- libc's own functions ---- */
 
 /* next(read)(fd, buf, n): the function that the program would call without us. Looked up at the
  * first use; callable anywhere but on g0. */
@@ -61,7 +61,7 @@ static inline void *next_get(enum next_id id) {
         r_;                                                                                        \
     })
 
-/* ---- settings ------------------------------------------------------------------------------- */
+/* ---- settings ---- */
 
 /* From the environment, see README, switches. Filled by the library's constructor. */
 struct settings {
@@ -75,7 +75,7 @@ extern struct settings settings;
 /* True when all calls go to libc's own functions. */
 static inline bool passthrough(void) { return unlikely(settings.off); }
 
-/* ---- threads -------------------------------------------------------------------------------- */
+/* ---- threads ---- */
 
 /* State table of thread.state (bits):
  *   THREAD_DETACHED  nobody will join: freed when it has exited
@@ -91,7 +91,7 @@ struct thread {
     void *(*start)(void *);
     void *arg;
     struct g *g;
-    uintptr_t tcb; /* == pthread_self() */
+    uintptr_t tcb;                    /* == pthread_self() */
     _Atomic(struct thread *) joining; /* whom this thread joins now; guards against cycles */
     _Atomic uint32_t state;
     int32_t tid;
@@ -122,14 +122,14 @@ static inline int32_t self_tid(void) {
     return (int32_t)sys(186 /* gettid; equal to TCB.tid on every thread of the kernel's */);
 }
 
-/* ---- cancellation --------------------------------------------------------------------------- */
+/* ---- cancellation ---- */
 
 /* Acts on a pending cancellation request; may not return. A cancellation point calls it. */
 void cancel_test(void);
 /* lot_wait for cancellation points: a request that is there or comes ends it as INTERRUPTED. */
 enum park_result cancel_wait(struct waiter *w, uint64_t deadline, enum park_reason why);
 
-/* ---- time ----------------------------------------------------------------------------------- */
+/* ---- time ---- */
 
 /* Deadline on the runtime's clock for an absolute time on `clock`; TIME_FOREVER for NULL.
  * Returns 0, or EINVAL for a bad clock or tv_nsec. A past time gives a past deadline. */
@@ -137,7 +137,7 @@ int deadline_abs(clockid_t clock, const struct timespec *abs, uint64_t *deadline
 /* For a relative time; EINVAL as above. */
 int deadline_rel(const struct timespec *rel, uint64_t *deadline);
 
-/* ---- mutexes, for conditions ------------------------------------------------------------------ */
+/* ---- mutexes, for conditions ---- */
 
 /* Values of waiter.token when a mutex's or condition's waiter wakes. */
 #define TOKEN_REQUEUED 1 /* moved from a condition to its mutex */
@@ -152,7 +152,7 @@ int mutex_relock_after_wait(pthread_mutex_t *mp, unsigned depth, uint8_t token);
 /* Runs init through a frame whose unwinding (exception, cancellation) calls once_unwound. */
 void once_call(void (*init)(void));
 
-/* ---- prototypes that glibc's headers hide (fortified callers) ----------------------------------- */
+/* ---- prototypes that glibc's headers hide (fortified callers) ---- */
 ssize_t __read_chk(int fd, void *buf, size_t n, size_t size);
 ssize_t __pread_chk(int fd, void *buf, size_t n, off_t at, size_t size);
 ssize_t __pread64_chk(int fd, void *buf, size_t n, off64_t at, size_t size);

@@ -20,7 +20,7 @@ static uint64_t kernel_set(const void *set) {
 
 /* After libc has changed the kernel's set: asks what it is now. */
 static void note_changed(void) {
-    uint64_t mask;
+    uint64_t mask = 0;
     if (sys(SYS_rt_sigprocmask, SIG_BLOCK, NULL, &mask, sizeof mask) == 0)
         g_sigmask_note(mask);
 }
@@ -39,7 +39,7 @@ SHIM_API int shim_sigprocmask(int how, const sigset_t *set, sigset_t *old) {
     return r;
 }
 
-/* ---- jumps that restore a set by a system call inside libc --------------------------------------- */
+/* ---- jumps that restore a set by a system call inside libc ---- */
 
 static void note_jump(const struct __jmp_buf_tag *env) {
     if (getg() && env->__mask_was_saved)

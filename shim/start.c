@@ -28,7 +28,7 @@ _Noreturn void thread_end(struct thread *t);
 enum { NOT_YET, STARTING, RUNS, CANNOT };
 static _Atomic uint32_t started;
 
-/* ---- kernel threads ---------------------------------------------------------------------------- */
+/* ---- kernel threads ---- */
 
 struct spawn {
     void (*fn)(void *);
@@ -66,7 +66,7 @@ static const struct sched_host host = {
     .g_describe = thread_describe,
 };
 
-/* ---- the first thread --------------------------------------------------------------------------- */
+/* ---- the first thread ---- */
 
 /* The kernel writes the CPU number into the area of the thread it was registered for, but that
  * identity now moves between kernel threads, and a fork child recycles it while it is registered
@@ -124,7 +124,7 @@ static void adopt_first(void) {
     sys(SYS_prctl, PR_GET_NAME, t->name);
 }
 
-/* ---- start -------------------------------------------------------------------------------------- */
+/* ---- start ---- */
 
 static bool start(void) {
     struct sched_config cfg;
@@ -133,8 +133,8 @@ static bool start(void) {
         return false;
     arch_init(getauxval(AT_HWCAP2), cfg.fs_by_syscall);
     rseq_unregister();
-    char *lo = (char *)sys(SYS_mmap, NULL, G0_STACK, 3 /* read, write */, 0x22 /* private, anon */,
-                           -1, 0);
+    char *lo =
+        (char *)sys(SYS_mmap, NULL, G0_STACK, 3 /* read, write */, 0x22 /* private, anon */, -1, 0);
     uintptr_t g0_tp = 0;
     int err = (long)lo < 0 && (long)lo > -4096 ? ENOMEM : 0;
     if (!err) {

@@ -13,28 +13,56 @@
 #include <unistd.h>
 
 /* Calls that may block: the bracket with the P kept. */
-static bool may_block(long nr) {
-    switch (nr) {
-    case SYS_read: case SYS_write: case SYS_readv: case SYS_writev:
-    case SYS_pread64: case SYS_pwrite64: case SYS_preadv: case SYS_pwritev:
-    case SYS_recvfrom: case SYS_recvmsg: case SYS_recvmmsg:
-    case SYS_sendto: case SYS_sendmsg: case SYS_sendmmsg:
-    case SYS_accept: case SYS_accept4: case SYS_connect:
-    case SYS_poll: case SYS_ppoll: case SYS_select: case SYS_pselect6:
-    case SYS_epoll_wait: case SYS_epoll_pwait: case SYS_epoll_pwait2:
-    case SYS_wait4: case SYS_waitid: case SYS_pause:
-    case SYS_rt_sigtimedwait: case SYS_rt_sigsuspend:
-    case SYS_nanosleep: case SYS_clock_nanosleep:
-    case SYS_fsync: case SYS_fdatasync: case SYS_flock: case SYS_msync:
-    case SYS_open: case SYS_openat: case SYS_sendfile: case SYS_splice:
-    case SYS_msgrcv: case SYS_msgsnd: case SYS_semop: case SYS_semtimedop:
-    case SYS_mq_timedreceive: case SYS_mq_timedsend:
-    case SYS_io_uring_enter: case SYS_io_getevents: case SYS_getrandom:
-        return true;
-    default:
-        return false;
-    }
-}
+static const bool may_block[512] = {
+    [SYS_read] = true,
+    [SYS_write] = true,
+    [SYS_readv] = true,
+    [SYS_writev] = true,
+    [SYS_pread64] = true,
+    [SYS_pwrite64] = true,
+    [SYS_preadv] = true,
+    [SYS_pwritev] = true,
+    [SYS_recvfrom] = true,
+    [SYS_recvmsg] = true,
+    [SYS_recvmmsg] = true,
+    [SYS_sendto] = true,
+    [SYS_sendmsg] = true,
+    [SYS_sendmmsg] = true,
+    [SYS_accept] = true,
+    [SYS_accept4] = true,
+    [SYS_connect] = true,
+    [SYS_poll] = true,
+    [SYS_ppoll] = true,
+    [SYS_select] = true,
+    [SYS_pselect6] = true,
+    [SYS_epoll_wait] = true,
+    [SYS_epoll_pwait] = true,
+    [SYS_epoll_pwait2] = true,
+    [SYS_wait4] = true,
+    [SYS_waitid] = true,
+    [SYS_pause] = true,
+    [SYS_rt_sigtimedwait] = true,
+    [SYS_rt_sigsuspend] = true,
+    [SYS_nanosleep] = true,
+    [SYS_clock_nanosleep] = true,
+    [SYS_fsync] = true,
+    [SYS_fdatasync] = true,
+    [SYS_flock] = true,
+    [SYS_msync] = true,
+    [SYS_open] = true,
+    [SYS_openat] = true,
+    [SYS_sendfile] = true,
+    [SYS_splice] = true,
+    [SYS_msgrcv] = true,
+    [SYS_msgsnd] = true,
+    [SYS_semop] = true,
+    [SYS_semtimedop] = true,
+    [SYS_mq_timedreceive] = true,
+    [SYS_mq_timedsend] = true,
+    [SYS_io_uring_enter] = true,
+    [SYS_io_getevents] = true,
+    [SYS_getrandom] = true,
+};
 
 SHIM_API long shim_syscall(long nr, long a, long b, long c, long d, long e, long f) {
     long r;
@@ -47,7 +75,7 @@ SHIM_API long shim_syscall(long nr, long a, long b, long c, long d, long e, long
         r = 0;
     else if (nr == SYS_rseq && t)
         r = -ENOSYS; /* registered areas would move between kernel threads (DANGERS X3) */
-    else if (t && may_block(nr))
+    else if (t && (unsigned long)nr < sizeof may_block && may_block[nr])
         r = LIBC_CALL(arch_syscall(nr, a, b, c, d, e, f));
     else if (nr == SYS_mmap)
         return (long)shim_mmap((void *)a, (size_t)b, (int)c, (int)d, (int)e, f);

@@ -34,7 +34,7 @@ struct robust_head {
 
 #define FIELD(tcb, off, type) (*(type *)((tcb) + (off)))
 
-/* ---- glibc's list of threads ------------------------------------------------------------------
+/* ---- glibc's list of threads ----
  * dlopen writes initial-exec TLS into every thread on it, so each identity must be there. The lock
  * is glibc's low-level lock: 0 free, 1 held, 2 held and waited for. */
 
@@ -70,7 +70,7 @@ static void stack_list_del(uintptr_t tcb) {
     stack_list_unlock();
 }
 
-/* ---- making ------------------------------------------------------------------------------------ */
+/* ---- making ---- */
 
 /* All fields that are not zero, except list, dtv and the stack's bounds. */
 static void fill(uintptr_t tcb, int32_t tid) {

@@ -18,7 +18,7 @@ struct g;
 struct glibc_facts {
     size_t off_tid; /* set by the library's constructor; the rest by glibc_probe */
     size_t pthread_size;
-    size_t tls_size;  /* static TLS with struct pthread, as _dl_get_tls_static_info gives it */
+    size_t tls_size; /* static TLS with struct pthread, as _dl_get_tls_static_info gives it */
     size_t tls_align;
     size_t off_list, off_cancelhandling, off_cleanup_jmp_buf;
     size_t off_specific, off_specific_1st, off_user_stack;

@@ -18,7 +18,7 @@ struct thread *thread_find(pthread_t t) {
     return g ? thread_of(g) : NULL;
 }
 
-/* ---- ids ---------------------------------------------------------------------------------------
+/* ---- ids ----
  * tid: above every kernel tid (pid_max is at most 2^22), below 2^30 (FUTEX_TID_MASK), unique among
  * live threads since the index is, and different for the next 256 threads in the same slot. */
 #define TID_BASE (1u << 22)
@@ -30,7 +30,7 @@ static int32_t tid_make(const struct g *g) {
     return (int32_t)(TID_BASE + 1 + n % (TID_LIMIT - TID_BASE - 1));
 }
 
-/* ---- exit -------------------------------------------------------------------------------------- */
+/* ---- exit ---- */
 
 _Noreturn void thread_end(struct thread *t) {
     tcb_leave(t->tcb);
@@ -85,7 +85,7 @@ void thread_exited(struct g *g) {
         lot_ready(w);
 }
 
-/* ---- create ------------------------------------------------------------------------------------ */
+/* ---- create ---- */
 
 struct create_attr {
     struct stack_want stack;
@@ -145,7 +145,7 @@ static int attr_read(const pthread_attr_t *attr, struct create_attr *out) {
         return size < tcb_overhead() + round_page(1) ? EINVAL : 0;
     }
     if (!size) { /* the default, which follows RLIMIT_STACK at program start */
-        struct create_attr d;
+        struct create_attr d = {0};
         int err = attr_default(&d);
         out->stack.size = d.stack.size;
         out->stack.guard = round_page(guard);
@@ -154,8 +154,8 @@ static int attr_read(const pthread_attr_t *attr, struct create_attr *out) {
     }
     if (guard > SIZE_MAX / 4 || size > SIZE_MAX / 4)
         return EINVAL;
-    out->stack = (struct stack_want){.size = round_page(size + tcb_overhead()),
-                                     .guard = round_page(guard)};
+    out->stack =
+        (struct stack_want){.size = round_page(size + tcb_overhead()), .guard = round_page(guard)};
     return 0;
 }
 
@@ -216,7 +216,7 @@ SHIM_API int shim_thread_create(pthread_t *out, const pthread_attr_t *attr, void
     return thread_create(out, attr, start, arg, false);
 }
 
-/* ---- join -------------------------------------------------------------------------------------- */
+/* ---- join ---- */
 
 /* Returns the joined thread's memory. */
 static void thread_reap(struct thread *t, void **result) {
@@ -314,7 +314,7 @@ SHIM_API int shim_thread_timedjoin(pthread_t th, void **result, const struct tim
     return shim_thread_clockjoin(th, result, CLOCK_REALTIME, abs);
 }
 
-/* ---- detach, exit, yield ------------------------------------------------------------------------ */
+/* ---- detach, exit, yield ---- */
 
 SHIM_API int shim_thread_detach(pthread_t th) {
     struct thread *t = thread_find(th);

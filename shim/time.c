@@ -52,7 +52,7 @@ int deadline_rel(const struct timespec *rel, uint64_t *deadline) {
     return 0;
 }
 
-/* ---- sleeping ----------------------------------------------------------------------------------- */
+/* ---- sleeping ---- */
 
 /* Sleeps on a goroutine. 0 or EINTR; *left: what was left. A cancellation point. */
 static int sleep_until(uint64_t deadline, uint64_t *left) {

@@ -25,8 +25,7 @@ static inline long arch_syscall(long nr, long a, long b, long c, long d, long e,
 #define SYS_2(n, a, b) arch_syscall(n, SYS_L(a), SYS_L(b), 0, 0, 0, 0)
 #define SYS_3(n, a, b, c) arch_syscall(n, SYS_L(a), SYS_L(b), SYS_L(c), 0, 0, 0)
 #define SYS_4(n, a, b, c, d) arch_syscall(n, SYS_L(a), SYS_L(b), SYS_L(c), SYS_L(d), 0, 0)
-#define SYS_5(n, a, b, c, d, e)                                                                    \
-    arch_syscall(n, SYS_L(a), SYS_L(b), SYS_L(c), SYS_L(d), SYS_L(e), 0)
+#define SYS_5(n, a, b, c, d, e) arch_syscall(n, SYS_L(a), SYS_L(b), SYS_L(c), SYS_L(d), SYS_L(e), 0)
 #define SYS_6(n, a, b, c, d, e, f)                                                                 \
     arch_syscall(n, SYS_L(a), SYS_L(b), SYS_L(c), SYS_L(d), SYS_L(e), SYS_L(f))
 /* sys(number, up to six arguments of any scalar type) */

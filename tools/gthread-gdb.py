@@ -1,0 +1,348 @@
+"""gthread-gdb.py - goroutines in gdb 13: `info goroutines`, `goroutine N COMMAND`
+
+    gdb -x tools/gthread-gdb.py -p PID      (or loaded by gdb itself as libgthread.so-gdb.py)
+
+A goroutine that runs, or is in a system call, is a kernel thread's: the command is run there. One
+that does not has its registers in the frame that arch_switch left on its stack. No register is
+written to show it: an unwinder tells gdb, for as long as the command runs, that the "caller" of
+the selected kernel thread's newest frame is that saved frame. So a core file is as good as a
+process, and there is nothing to put back that an error, or the end of gdb, could leave wrong.
+"""
+import contextlib
+import itertools
+import os
+import struct
+
+import gdb
+import gdb.unwinder
+
+SLAB_BYTES = 256 << 10  # sched/g.c
+
+# What arch_switch's frame calls other than gdb does, and the only registers not in it.
+RETURN_ADDRESS, PC, SP, THREAD_POINTER = "ret", "rip", "rsp", "fs_base"
+
+
+def fail(message):
+    """Ends the command with one line."""
+    raise gdb.GdbError(message)
+
+
+def is_library(path):
+    return bool(path) and os.path.basename(path).startswith("libgthread.so")
+
+
+def symbol_name(address):
+    """The symbol at the address as gdb writes it, `name+offset`; "" if there is none."""
+    return gdb.format_address(address).partition(" ")[2].strip("<>")
+
+
+class Library:
+    """The symbols of libgthread.so: only its own, the program may have a `struct g` as well."""
+
+    def __init__(self):
+        if not gdb.selected_thread():
+            fail("there is no process and no core file")
+        self.objfile = next((o for o in gdb.objfiles() if is_library(o.filename)), None)
+        if not self.objfile:
+            fail("libgthread.so is not loaded in this process")
+        self.g_type = self.static("g", gdb.SYMBOL_STRUCT_DOMAIN).type
+        self.thread_type = self.static("thread", gdb.SYMBOL_STRUCT_DOMAIN).type
+        self.frame_type = self.static("switch_frame", gdb.SYMBOL_STRUCT_DOMAIN).type
+        self.status_names = self.strings("status_names")
+        self.reason_names = self.strings("reason_names")
+        self.status = {f.name: f.enumval
+                       for f in self.static("g_status", gdb.SYMBOL_STRUCT_DOMAIN).type.fields()}
+        # Where a G in these states stands is for its M's registers to say.
+        self.on_m = {self.status[s] for s in ("G_RUNNING", "G_PARKING", "G_READIED", "G_SYSCALL")}
+
+    def static(self, name, domain=gdb.SYMBOL_VAR_DOMAIN):
+        symbol = self.objfile.lookup_static_symbol(name, domain)
+        if not symbol:
+            fail(f"{self.objfile.filename} has no debug info (`{name}` not found)")
+        return symbol
+
+    def strings(self, name):
+        array = self.static(name).value()
+        return [array[i].string() for i in range(array.type.range()[1] + 1)]
+
+    def goroutines(self):
+        """All Gs that are not free, as g_each finds them. A slab is read at once: a million
+        gdb.Values would take minutes."""
+        nslabs = int(self.static("nslabs").value())
+        if not nslabs:
+            fail("the runtime has not started: no thread has been created yet")
+        slabs = self.static("slabs").value()
+        offset = {f.name: f.bitpos // 8 for f in self.g_type.fields()}
+        for i in range(nslabs):
+            memory = gdb.selected_inferior().read_memory(int(slabs[i]), SLAB_BYTES)
+            for k in range(SLAB_BYTES // self.g_type.sizeof):
+                at = k * self.g_type.sizeof
+                (gid,) = struct.unpack_from("=Q", memory, at + offset["id"])
+                (status,) = struct.unpack_from("=I", memory, at + offset["status"])
+                if gid and status != self.status["G_FREE"]:
+                    yield Goroutine(self, gid, status, slabs[i] + k)
+
+
+class Goroutine:
+    def __init__(self, library, gid, status, pointer):
+        self.library, self.id, self.status, self.pointer = library, gid, status, pointer
+
+    def __getattr__(self, field):
+        """A field of struct g."""
+        return self.pointer[field]
+
+    @property
+    def posix(self):
+        """Its struct thread."""
+        return self.ext.address.cast(self.library.thread_type.pointer())
+
+    @property
+    def dead(self):
+        return self.status == self.library.status["G_DEAD"]
+
+    def kernel_thread(self):
+        """The gdb thread whose registers are those of this G now; None if they are saved."""
+        if self.status not in self.library.on_m:
+            return None
+        lwp = int(self.m["tid"])
+        for thread in gdb.selected_inferior().threads():
+            if thread.ptid[1] == lwp:
+                # The state changes some instructions before or after the stack does.
+                return thread if thread_pointer(thread) in (None, int(self.tp)) else None
+        return fail(f"goroutine {self.id} runs on LWP {lwp}, which gdb does not know")
+
+    def registers(self):
+        """What the registers will be when arch_switch has returned to this G: name -> value."""
+        sp = self.pointer["ctx"]["sp"]
+        frame = sp.cast(self.library.frame_type.pointer()).dereference()
+        regs = {f.name: frame[f] for f in self.library.frame_type.fields() if f.type.sizeof == 8}
+        regs[PC] = regs.pop(RETURN_ADDRESS)
+        regs[SP] = sp + self.library.frame_type.sizeof
+        regs[THREAD_POINTER] = self.pointer["ctx"]["tp"]
+        for value in regs.values():
+            value.fetch_lazy()  # a stack that cannot be read shows here, not in the unwinder
+        return regs
+
+    def describe_state(self):
+        """`waiting: cond 0x4040 <ready>`"""
+        text = self.library.status_names[self.status]
+        if self.status == self.library.status["G_WAITING"]:
+            text += ": " + self.library.reason_names[int(self.w["reason"])]
+            address = int(self.w["addr"])
+            if address and address != int(self.w.address):  # a sleeper waits for itself
+                text += " " + gdb.format_address(address)
+        elif self.status in self.library.on_m:
+            text += f": LWP {int(self.m['tid'])}"
+        return text
+
+    def describe_place(self):
+        """The innermost function outside of the library: where it will go on."""
+        if self.dead:
+            return "-"
+        with shown(self):
+            first = frame = gdb.selected_frame()
+            while frame and is_library(gdb.solib_name(frame.pc())):
+                frame = frame.older()
+            if not frame and first.name() == "arch_entry":
+                return f"{symbol_name(int(self.posix['start']))} (not yet started)"
+            frame = frame or first
+            sal = frame.find_sal()
+            where = f" ({os.path.basename(sal.symtab.filename)}:{sal.line})" if sal.symtab else ""
+            return (frame.name() or hex(frame.pc())) + where
+
+
+# ---- showing a goroutine ---------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def selection_kept():
+    """Comes back to the selected thread and frame, where the command has left them there."""
+    thread, frame = gdb.selected_thread(), gdb.selected_frame()
+    try:
+        yield
+    finally:
+        if thread.is_valid() and thread.is_stopped():
+            thread.switch()
+            if frame.is_valid():
+                frame.select()
+
+
+def thread_pointer(thread):
+    """The kernel thread's, None if gdb cannot tell."""
+    with selection_kept():
+        thread.switch()
+        try:
+            return int(gdb.newest_frame().read_register(THREAD_POINTER))
+        except ValueError:
+            return None
+
+
+class FrameId:
+    def __init__(self, sp, pc):
+        self.sp, self.pc = sp, pc
+
+
+class SavedFrame(gdb.unwinder.Unwinder):
+    """Makes a saved context the caller of the newest frame of one kernel thread, the host."""
+
+    def __init__(self):
+        super().__init__("gthread")
+        self.enabled = False
+        self.target = None  # registers, the host's stack pointer and pc, its ptid
+        self.level = None  # the highest frame that is still the host's (it may have inlined ones)
+
+    def __call__(self, pending):
+        regs, newest, _ = self.target
+        if newest != tuple(int(pending.read_register(r)) for r in (SP, PC)):
+            return None
+        self.level = pending.level()
+        # gdb takes it for a broken stack if a caller's frame is not above its callee's.
+        info = pending.create_unwind_info(FrameId(regs[SP] - 8, gdb.Value(newest[1])))
+        for name, value in regs.items():
+            info.add_saved_register(name, value)
+        return info
+
+    def first_frame(self):
+        frame = gdb.newest_frame()
+        while frame and (self.level is None or frame.level() <= self.level):
+            frame = frame.older()
+        return frame
+
+    def hides(self, frame):
+        host = self.enabled and gdb.selected_thread().ptid == self.target[2]
+        return host and frame.level() <= self.level
+
+    def set(self, target):
+        self.target, self.level = target, None
+        self.enabled = host_filter.enabled = target is not None
+        gdb.invalidate_cached_frames()
+
+    @contextlib.contextmanager
+    def showing(self, g):
+        before = self.target
+        newest = gdb.newest_frame()
+        place = tuple(int(newest.read_register(r)) for r in (SP, PC))
+        self.set((g.registers(), place, gdb.selected_thread().ptid))
+        try:
+            frame = self.first_frame()
+            if not frame:
+                fail(f"goroutine {g.id}: gdb finds no frame on its stack")
+            frame.select()
+            yield
+        finally:
+            self.set(before)
+
+
+class HostFilter:
+    """Leaves the host's own frames out of backtraces."""
+
+    name, enabled, priority = "gthread", False, 100
+
+    def filter(self, frames):
+        return itertools.dropwhile(lambda f: saved_frame.hides(f.inferior_frame()), frames)
+
+
+@contextlib.contextmanager
+def shown(g):
+    """While inside, the selected frame is the newest one of g."""
+    if g.dead:
+        fail(f"goroutine {g.id} is dead: it has no stack any more")
+    thread = g.kernel_thread()
+    with selection_kept():
+        if thread:
+            thread.switch()
+            yield
+        else:
+            with saved_frame.showing(g):
+                yield
+
+
+# ---- commands --------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def one_line_errors():
+    """gdb prints a gdb.GdbError as it is, any other error with a remark about Python."""
+    try:
+        yield
+    except gdb.error as error:
+        fail(str(error))
+
+
+class InfoGoroutines(gdb.Command):
+    """List the live goroutines: info goroutines
+
+A line for each: id, tid, name, state, the function in which it goes on. A waiting one shows for
+what, one that runs or is in a system call on which kernel thread; * marks that of the selected
+thread."""
+
+    def __init__(self):
+        super().__init__("info goroutines", gdb.COMMAND_STATUS)
+
+    def line(self, g):
+        try:
+            place = g.describe_place()
+        except gdb.error as error:  # one broken stack must not hide the others
+            place = f"? ({error})"
+        on_m = g.status in g.library.on_m
+        mark = "*" if on_m and int(g.m["tid"]) == gdb.selected_thread().ptid[1] else " "
+        return (f"{mark} {g.id:<5} {int(g.posix['tid']):<8} {g.posix['name'].string():<15} "
+                f"{g.describe_state():<32} {place}")
+
+    def invoke(self, argument, from_tty):
+        with one_line_errors():
+            if argument:
+                fail("info goroutines takes no argument")
+            goroutines = Library().goroutines()
+            for n, g in enumerate(goroutines):
+                if not n:
+                    print(f"  {'Id':<5} {'Tid':<8} {'Name':<15} {'State':<32} In")
+                print(self.line(g))
+
+
+class GoroutineCommand(gdb.Command):
+    """Run a command in the context of a goroutine: goroutine N|all COMMAND
+
+`goroutine 7 bt`, `goroutine 7 info locals`, `goroutine all bt 5`. The selected thread and frame
+stay as they are, and no register of the process is changed."""
+
+    USAGE = "usage: goroutine N|all COMMAND (N as in `info goroutines`)"
+
+    def __init__(self):
+        super().__init__("goroutine", gdb.COMMAND_STACK, gdb.COMPLETE_COMMAND)
+
+    def one(self, gid, command, from_tty):
+        for g in Library().goroutines():
+            if g.id == gid:
+                with shown(g):
+                    gdb.execute(command, from_tty)
+                return
+        fail(f"there is no goroutine {gid}")
+
+    def every(self, command, from_tty):
+        # A list, since the command may change what a slab holds.
+        for g in list(Library().goroutines()):
+            print(f"\nGoroutine {g.id} ({g.posix['name'].string()}) [{g.describe_state()}]:")
+            try:
+                with shown(g):
+                    gdb.execute(command, from_tty)
+            except (gdb.error, gdb.GdbError) as error:
+                print(error)
+
+    def invoke(self, argument, from_tty):
+        who, _, command = argument.strip().partition(" ")
+        with one_line_errors():
+            if not command.strip() or not (who == "all" or who.isdecimal()):
+                fail(self.USAGE)
+            if who == "all":
+                self.every(command, from_tty)
+            else:
+                self.one(int(who), command, from_tty)
+
+
+saved_frame = SavedFrame()
+host_filter = HostFilter()
+gdb.unwinder.register_unwinder(None, saved_frame, replace=True)
+gdb.frame_filters[host_filter.name] = host_filter
+InfoGoroutines()
+GoroutineCommand()
