@@ -110,12 +110,6 @@ static struct g *gfree_pop(struct gfree *l) {
 }
 
 static struct g *gfree_get(struct p *p, int class) {
-    if (class < 0) {
-        lock_acquire(&gfree_lock);
-        struct g *g = gfree_pop(&nostack);
-        lock_release(&gfree_lock);
-        return g;
-    }
     struct gfree *local = p ? &p->gfree[class] : NULL;
     struct g *g = local ? gfree_pop(local) : NULL;
     if (g || !global_free[class].head)
@@ -129,35 +123,9 @@ static struct g *gfree_get(struct p *p, int class) {
     return g;
 }
 
-struct g *g_alloc(const struct stack_want *want) {
-    int class = want->user ? -1 : slot_class_of(want);
-    struct g *g = gfree_get(p_self(), class);
-    if (!g)
-        g = g_new();
-    if (!g)
-        return NULL;
-    if (!g->stack_lo && !slot_take(g, want, class)) {
-        lock_acquire(&gfree_lock);
-        gfree_push(&nostack, g);
-        lock_release(&gfree_lock);
-        return NULL;
-    }
-    g->id = atomic_fetch_add_explicit(&sched.next_gid, 1, memory_order_relaxed);
-    return g;
-}
-
-void g_free(struct g *g) {
-    g->gen++;
-    status_set(g, G_FREE);
+/* Onto the P's list of its class, or half of that and it onto the global one. */
+static void gfree_put(struct g *g) {
     struct p *p = p_self();
-    if (g->slot_class == G_NO_CLASS) {
-        slot_drop(g);
-        g->tp = 0;
-        lock_acquire(&gfree_lock);
-        gfree_push(&nostack, g);
-        lock_release(&gfree_lock);
-        return;
-    }
     int class = g->slot_class;
     if (p && p->gfree[class].n < GFREE_MAX) {
         gfree_push(&p->gfree[class], g);
@@ -167,6 +135,64 @@ void g_free(struct g *g) {
     gfree_push(&global_free[class], g);
     while (p && p->gfree[class].n > GFREE_MAX / 2)
         gfree_push(&global_free[class], gfree_pop(&p->gfree[class]));
+    lock_release(&gfree_lock);
+}
+
+/* A G on a stack of its own, or the program's memory. */
+static struct g *alloc_own(const struct stack_want *want) {
+    lock_acquire(&gfree_lock);
+    struct g *g = gfree_pop(&nostack);
+    lock_release(&gfree_lock);
+    if (!g)
+        g = g_new();
+    if (g && !slot_own(g, want)) {
+        lock_acquire(&gfree_lock);
+        gfree_push(&nostack, g);
+        lock_release(&gfree_lock);
+        return NULL;
+    }
+    return g;
+}
+
+/* Fresh Gs with fresh slots: one is returned, the others go to the free list. */
+static struct g *alloc_batch(const struct stack_want *want, int class) {
+    uintptr_t at;
+    uint32_t n = slot_batch(class, want, &at);
+    struct g *first = NULL;
+    for (uint32_t i = 0; i < n; i++, at += slot_stride(class)) {
+        struct g *g = g_new();
+        if (!g)
+            break; /* the slot is lost, as the memory is */
+        slot_give(g, class, at);
+        if (first)
+            gfree_put(g);
+        else
+            first = g;
+    }
+    return first;
+}
+
+struct g *g_alloc(const struct stack_want *want) {
+    int class = want->user ? -1 : slot_class_of(want);
+    struct g *g = class < 0 ? alloc_own(want) : gfree_get(p_self(), class);
+    if (!g && class >= 0)
+        g = alloc_batch(want, class);
+    if (g)
+        g->id = atomic_fetch_add_explicit(&sched.next_gid, 1, memory_order_relaxed);
+    return g;
+}
+
+void g_free(struct g *g) {
+    g->gen++;
+    status_set(g, G_FREE);
+    if (g->slot_class != G_NO_CLASS) {
+        gfree_put(g);
+        return;
+    }
+    slot_drop(g);
+    g->tp = 0;
+    lock_acquire(&gfree_lock);
+    gfree_push(&nostack, g);
     lock_release(&gfree_lock);
 }
 

@@ -34,6 +34,11 @@ struct sched sched;
  * arch_cycles of 2-3 GHz. */
 #define LONG_RUN_CYCLES 50000
 #define GRACE_CYCLES 6000 /* about 3 us; see moves_on */
+/* An M that slept for less than SHORT_SLEEP_CYCLES (40 us) would better have looked on a little:
+ * next times it does so for LINGER_CYCLES (15 us, what a sleep and wake-up cost both sides). */
+#define LINGER_CYCLES 30000
+#define SHORT_SLEEP_CYCLES 80000
+#define LINGER_CREDIT_MAX 8
 
 uint64_t rng_next(struct p *p) { /* xorshift64* */
     uint64_t x = p->rng;
@@ -411,6 +416,7 @@ void handoffp(struct p *p) {
 
 /* Sleeps until startm hands this M a P. */
 static void stopm(struct m *m) {
+    uint64_t asleep = arch_cycles();
     lock_acquire(&sched.lock);
     m->schedlink = sched.midle;
     sched.midle = m;
@@ -423,6 +429,8 @@ static void stopm(struct m *m) {
     atomic_store_explicit(&m->park, 0, memory_order_relaxed);
     m_acquire_p(m, m->nextp);
     m->nextp = NULL;
+    if (arch_cycles() - asleep < SHORT_SLEEP_CYCLES)
+        m->linger_credit = LINGER_CREDIT_MAX;
 }
 
 static void become_spinning(struct m *m) {
@@ -479,6 +487,25 @@ static struct g *spin_for_work(struct m *m) {
     return NULL;
 }
 
+/* Goes on looking for a while, if that has lately been better than to sleep: a thread that makes
+ * threads, or two Ps that feed each other, else pay for a sleep and a wake-up each time. */
+static struct g *linger(struct m *m) {
+    if (!m->linger_credit)
+        return NULL;
+    uint64_t start = arch_cycles();
+    while (arch_cycles() - start < LINGER_CYCLES) {
+        for (int i = 0; i < 10; i++)
+            arch_pause();
+        struct g *g = any_queued() ? steal_work(m->p, false) : NULL;
+        if (g) {
+            m->linger_credit = LINGER_CREDIT_MAX;
+            return g;
+        }
+    }
+    m->linger_credit--;
+    return NULL;
+}
+
 /* The sources that need the P. */
 static struct g *find_with_p(struct m *m, bool *inherit) {
     struct p *p = m->p;
@@ -499,7 +526,8 @@ static struct g *find_with_p(struct m *m, bool *inherit) {
             return NULL;
         become_spinning(m);
     }
-    return spin_for_work(m);
+    g = spin_for_work(m);
+    return g ? g : linger(m);
 }
 
 /* Gives back the P, looks once more ("stop" at the head of this file). True: has a P again. */

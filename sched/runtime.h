@@ -110,7 +110,8 @@ struct m {
     struct g *prev;
     enum finish finish;
     uint64_t sigmask; /* what the kernel has for this M; set when a G with another one comes in */
-    bool spinning;    /* looks for work without having any; counted in sched.nmspinning */
+    uint8_t linger_credit; /* see linger in proc.c */
+    bool spinning;         /* looks for work without having any; counted in sched.nmspinning */
     /* 0: asleep or about to; 1: woken. startm stores 1, the M itself 0. */
     _Atomic uint32_t park;
     struct m *schedlink; /* on sched.midle */
@@ -257,8 +258,15 @@ void slot_reset_child(void);
 
 /* stack.c: slot classes; see the file's head for the layout */
 int slot_class_of(const struct stack_want *want);
-bool slot_take(struct g *g, const struct stack_want *want, int class);
-void slot_drop(struct g *g); /* unmaps a stack that belongs to no class */
+/* Prepares some adjacent slots of the class; returns how many, the first at *first. 0: no memory.
+ */
+uint32_t slot_batch(int class, const struct stack_want *want, uintptr_t *first);
+size_t slot_stride(int class);
+void slot_give(struct g *g, int class,
+               uintptr_t at); /* g's stack is the slot at `at` from now on */
+bool slot_own(struct g *g,
+              const struct stack_want *want); /* a stack for g alone, or the program's */
+void slot_drop(struct g *g);                  /* unmaps a stack that belongs to no class */
 
 /* runq.c */
 void runq_put(struct p *p, struct g *g, bool next);

@@ -83,6 +83,7 @@ struct stack_want {
     size_t size;  /* bytes above the guard, page multiple */
     size_t guard; /* bytes, page multiple, may be 0 */
     void *user;   /* the program's own memory, or NULL */
+    size_t hot;   /* bytes at the top that every thread touches at once; 0: not known */
 };
 
 /* Takes a G with a stack: a warm one of the same shape, whose identity is still set

@@ -22,18 +22,28 @@
 #include <errno.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 
 #ifndef MADV_GUARD_INSTALL
 #define MADV_GUARD_INSTALL 102
 #endif
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23
+#endif
+#define PIDFD_SELF_PROCESS (-10001) /* PIDFD_SELF_THREAD_GROUP, kernel 6.14 */
+
+/* Slots prepared at once when threads are made in numbers: one call for all guards, one for the
+ * first pages. 128 KB at most are touched too early. */
+#define SLOT_BATCH 16
 
 #define REGION_BYTES (64UL << 20) /* one mapping holds about this much, but at least.. */
 #define REGION_SLOTS 16           /* ..so many slots: mappings stay few, VMAs merge anyway */
 #define CLASS_LIMIT (256UL << 20) /* larger stacks are rare: one mapping each */
 
 struct slot_class {
-    size_t size, guard; /* 0: unused entry; written once under lock, then constant */
-    uintptr_t at, end;  /* the rest of the newest region */
+    size_t size, guard;    /* 0: unused entry; written once under lock, then constant */
+    uintptr_t at, end;     /* the rest of the newest region */
+    _Atomic uint32_t made; /* slots handed out so far */
 };
 
 static struct lock slot_lock;
@@ -76,68 +86,109 @@ static uintptr_t region_map(size_t bytes) {
     return (uintptr_t)r;
 }
 
-static bool guard_install(uintptr_t at, size_t size) {
-    if (!size)
-        return true;
-    if (!atomic_load_explicit(&guards_by_mprotect, memory_order_relaxed)) {
-        if (sys(SYS_madvise, at, size, MADV_GUARD_INSTALL) == 0)
-            return true;
-        atomic_store_explicit(&guards_by_mprotect, true, memory_order_relaxed);
-    }
-    return sys(SYS_mprotect, at, size, PROT_NONE) == 0;
+/* madvise of `size` bytes at each of n places, `stride` apart, in one call where the kernel lets a
+ * process advise itself by vector (6.15). Returns how many places were done. */
+static uint32_t advise_each(uintptr_t at, size_t size, size_t stride, uint32_t n, int advice) {
+    struct iovec v[SLOT_BATCH];
+    for (uint32_t i = 0; i < n; i++)
+        v[i] = (struct iovec){(void *)(at + i * stride), size};
+    if (n > 1 && sys(SYS_process_madvise, PIDFD_SELF_PROCESS, v, n, advice, 0) == (long)(n * size))
+        return n;
+    uint32_t done = 0;
+    while (done < n && sys(SYS_madvise, v[done].iov_base, size, advice) == 0)
+        done++;
+    return done;
 }
 
-/* A slot of the class's newest region, mapping a region if it is used up. Where the kernel
- * refuses a large one (RLIMIT_AS, strict overcommit) smaller ones are tried, down to one slot. */
-static uintptr_t slot_cut(struct slot_class *c) {
+/* Guards of n slots, the first at `at`. Returns how many slots have one. */
+static uint32_t guards_install(uintptr_t at, size_t size, size_t stride, uint32_t n) {
+    if (!size)
+        return n;
+    uint32_t done = 0;
+    if (!atomic_load_explicit(&guards_by_mprotect, memory_order_relaxed)) {
+        done = advise_each(at, size, stride, n, MADV_GUARD_INSTALL);
+        if (done < n)
+            atomic_store_explicit(&guards_by_mprotect, true, memory_order_relaxed);
+    }
+    while (done < n && sys(SYS_mprotect, at + done * stride, size, PROT_NONE) == 0)
+        done++;
+    return done;
+}
+
+/* Takes up to *n adjacent slots of the class's newest region, mapping a region if it is used up.
+ * Where the kernel refuses a large one (RLIMIT_AS, strict overcommit) smaller ones are tried, down
+ * to one slot. 0: no memory. */
+static uintptr_t slots_cut(struct slot_class *c, uint32_t *n) {
     size_t slot = c->size + c->guard;
     lock_acquire(&slot_lock);
     uintptr_t at = c->at;
-    if (at != c->end)
-        c->at += slot;
-    bool got = at != c->end;
+    size_t left = (c->end - at) / slot;
+    if (*n > left)
+        *n = (uint32_t)left;
+    c->at += *n * slot;
     lock_release(&slot_lock);
-    if (got)
+    if (*n)
         return at;
-    size_t n = REGION_BYTES / slot > REGION_SLOTS ? REGION_BYTES / slot : REGION_SLOTS;
-    for (at = 0; n && !(at = region_map(n * slot)); n /= 2)
+    size_t slots = REGION_BYTES / slot > REGION_SLOTS ? REGION_BYTES / slot : REGION_SLOTS;
+    for (at = 0; slots && !(at = region_map(slots * slot)); slots /= 2)
         continue;
     if (!at)
         return 0;
     lock_acquire(&slot_lock);
     uintptr_t rest = c->at, rest_end = c->end; /* another thread may have mapped one too */
     c->at = at + slot;
-    c->end = at + n * slot;
+    c->end = at + slots * slot;
     lock_release(&slot_lock);
     if (rest != rest_end)
         sys(SYS_munmap, rest, rest_end - rest);
+    *n = 1;
     return at;
 }
 
-bool slot_take(struct g *g, const struct stack_want *want, int class) {
+uint32_t slot_batch(int class, const struct stack_want *want, uintptr_t *first) {
+    struct slot_class *c = &classes[class];
+    size_t slot = c->size + c->guard;
+    /* As many as there are already, so that a program with few threads touches little. */
+    uint32_t made = atomic_load_explicit(&c->made, memory_order_relaxed);
+    uint32_t n = made < 1 ? 1 : made > SLOT_BATCH ? SLOT_BATCH : made;
+    uintptr_t at = slots_cut(c, &n);
+    if (!at)
+        return 0;
+    uint32_t guarded = guards_install(at, c->guard, slot, n);
+    /* Slots without a guard cannot be used; they are lost with the mappings used up anyway. */
+    atomic_fetch_add_explicit(&c->made, guarded, memory_order_relaxed);
+    /* A fault less for each page that a new thread touches at once. */
+    if (guarded > 1 && want->hot && want->hot <= c->size)
+        advise_each(at + slot - want->hot, want->hot, slot, guarded, MADV_POPULATE_WRITE);
+    *first = at;
+    return guarded;
+}
+
+void slot_give(struct g *g, int class, uintptr_t at) {
+    g->slot_class = (uint8_t) class;
+    g->stack_lo = at + classes[class].guard;
+    g->stack_hi = g->stack_lo + classes[class].size;
+}
+
+size_t slot_stride(int class) { return classes[class].size + classes[class].guard; }
+
+bool slot_own(struct g *g, const struct stack_want *want) {
+    g->slot_class = G_NO_CLASS;
+    g->own_map = 0;
     if (want->user) {
-        g->slot_class = G_NO_CLASS;
         g->stack_lo = (uintptr_t)want->user;
         g->stack_hi = g->stack_lo + want->size;
-        g->own_map = 0;
         return true;
     }
     size_t bytes = want->size + want->guard;
-    uintptr_t at;
-    if (class >= 0)
-        at = slot_cut(&classes[class]);
-    else
-        at = bytes < want->size ? 0 : region_map(bytes);
+    uintptr_t at = bytes < want->size ? 0 : region_map(bytes);
     if (!at)
         return false;
-    if (!guard_install(at, want->guard)) {
-        /* A slot of a class cannot be put back; it is lost with the mappings used up anyway. */
-        if (class < 0)
-            sys(SYS_munmap, at, bytes);
+    if (!guards_install(at, want->guard, bytes, 1)) {
+        sys(SYS_munmap, at, bytes);
         return false;
     }
-    g->slot_class = class < 0 ? G_NO_CLASS : (uint8_t) class;
-    g->own_map = class < 0 ? bytes : 0;
+    g->own_map = bytes;
     g->stack_lo = at + want->guard;
     g->stack_hi = at + bytes;
     return true;

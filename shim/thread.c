@@ -147,15 +147,16 @@ static int attr_read(const pthread_attr_t *attr, struct create_attr *out) {
     if (!size) { /* the default, which follows RLIMIT_STACK at program start */
         struct create_attr d = {0};
         int err = attr_default(&d);
-        out->stack.size = d.stack.size;
+        out->stack = d.stack;
         out->stack.guard = round_page(guard);
-        out->stack.user = NULL;
         return err;
     }
     if (guard > SIZE_MAX / 4 || size > SIZE_MAX / 4)
         return EINVAL;
-    out->stack =
-        (struct stack_want){.size = round_page(size + tcb_overhead()), .guard = round_page(guard)};
+    /* A thread's identity and first frames, well under 1 KB, are touched at once. */
+    out->stack = (struct stack_want){.size = round_page(size + tcb_overhead()),
+                                     .guard = round_page(guard),
+                                     .hot = round_page(tcb_overhead() + 1024)};
     return 0;
 }
 

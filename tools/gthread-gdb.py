@@ -65,9 +65,9 @@ class Library:
         array = self.static(name).value()
         return [array[i].string() for i in range(array.type.range()[1] + 1)]
 
-    def goroutines(self):
-        """All Gs that are not free, as g_each finds them. A slab is read at once: a million
-        gdb.Values would take minutes."""
+    def goroutines(self, free=False):
+        """The Gs as g_each finds them, free ones only if asked for. A slab is read at once: a
+        million gdb.Values would take minutes."""
         nslabs = int(self.static("nslabs").value())
         if not nslabs:
             fail("the runtime has not started: no thread has been created yet")
@@ -79,7 +79,7 @@ class Library:
                 at = k * self.g_type.sizeof
                 (gid,) = struct.unpack_from("=Q", memory, at + offset["id"])
                 (status,) = struct.unpack_from("=I", memory, at + offset["status"])
-                if gid and status != self.status["G_FREE"]:
+                if gid and (free or status != self.status["G_FREE"]):
                     yield Goroutine(self, gid, status, slabs[i] + k)
 
 
@@ -98,7 +98,8 @@ class Goroutine:
 
     @property
     def dead(self):
-        return self.status == self.library.status["G_DEAD"]
+        """Without frames; but its stack keeps the identity, which is in glibc's list."""
+        return self.status in (self.library.status["G_DEAD"], self.library.status["G_FREE"])
 
     def kernel_thread(self):
         """The gdb thread whose registers are those of this G now; None if they are saved."""
@@ -111,12 +112,21 @@ class Goroutine:
                 return thread if thread_pointer(thread) in (None, int(self.tp)) else None
         return fail(f"goroutine {self.id} runs on LWP {lwp}, which gdb does not know")
 
+    def stack_in_use(self):
+        """The lowest address of the stack that matters."""
+        if self.dead:
+            return int(self.tp)
+        with shown(self):  # 256: the saved frame and the red zone
+            return int(gdb.selected_frame().read_register(SP)) - 256
+
     def registers(self):
         """What the registers will be when arch_switch has returned to this G: name -> value."""
         sp = self.pointer["ctx"]["sp"]
         frame = sp.cast(self.library.frame_type.pointer()).dereference()
         regs = {f.name: frame[f] for f in self.library.frame_type.fields() if f.type.sizeof == 8}
         regs[PC] = regs.pop(RETURN_ADDRESS)
+        if symbol_name(int(regs[PC])) == "arch_entry":
+            regs[PC] += 1  # gdb looks a caller up at pc - 1, which is another function here
         regs[SP] = sp + self.library.frame_type.sizeof
         regs[THREAD_POINTER] = self.pointer["ctx"]["tp"]
         for value in regs.values():
@@ -157,14 +167,27 @@ class Goroutine:
 @contextlib.contextmanager
 def selection_kept():
     """Comes back to the selected thread and frame, where the command has left them there."""
-    thread, frame = gdb.selected_thread(), gdb.selected_frame()
+    thread, frame = gdb.selected_thread(), None
+    with contextlib.suppress(gdb.error):  # a thread without registers
+        frame = gdb.selected_frame()
     try:
         yield
     finally:
         if thread.is_valid() and thread.is_stopped():
             thread.switch()
-            if frame.is_valid():
+            if frame and frame.is_valid():
                 frame.select()
+
+
+def host_thread():
+    """The selected kernel thread, or one that has registers: in a core file libthread_db takes
+    every goroutine's identity for a thread, and such a thread may be selected."""
+    for thread in (gdb.selected_thread(), *gdb.selected_inferior().threads()):
+        with contextlib.suppress(gdb.error), selection_kept():
+            thread.switch()
+            gdb.newest_frame().pc()
+            return thread
+    return fail("no kernel thread has registers")
 
 
 def thread_pointer(thread):
@@ -173,7 +196,7 @@ def thread_pointer(thread):
         thread.switch()
         try:
             return int(gdb.newest_frame().read_register(THREAD_POINTER))
-        except ValueError:
+        except (ValueError, gdb.error):
             return None
 
 
@@ -249,12 +272,44 @@ def shown(g):
         fail(f"goroutine {g.id} is dead: it has no stack any more")
     thread = g.kernel_thread()
     with selection_kept():
+        (thread or host_thread()).switch()
         if thread:
-            thread.switch()
             yield
         else:
             with saved_frame.showing(g):
                 yield
+
+
+# ---- core files ------------------------------------------------------------------------------
+
+
+def loaded_segments(core):
+    """(address, size, place in the file) of what an ELF64 core file holds."""
+    core.seek(0)
+    header = core.read(64)
+    (at,) = struct.unpack_from("=Q", header, 32)
+    size, number = struct.unpack_from("=HH", header, 54)
+    for i in range(number):
+        core.seek(at + i * size)
+        kind, _, offset, address, _, file_size = struct.unpack_from("=IIQQQQ", core.read(size))
+        if kind == 1:  # PT_LOAD
+            yield address, file_size, offset
+
+
+def save_core(path):
+    """gcore, and then the stacks: at the first guard page (MADV_GUARD_INSTALL, part of its
+    mapping) gdb gives up a mapping, which leaves all stacks behind it zero. The kernel's own
+    core files are complete."""
+    gdb.execute(f"generate-core-file {path}", to_string=True)
+    inferior, goroutines = gdb.selected_inferior(), Library().goroutines(free=True)
+    with open(path, "r+b") as core:
+        segments = list(loaded_segments(core))
+        for g in (g for g in goroutines if int(g.stack_hi) and int(g.tp)):
+            low = g.stack_in_use()
+            for address, size, offset in segments:
+                if address <= low < address + size:
+                    core.seek(offset + low - address)
+                    core.write(inferior.read_memory(low, int(g.stack_hi) - low))
 
 
 # ---- commands --------------------------------------------------------------------------------
@@ -282,7 +337,7 @@ thread."""
     def line(self, g):
         try:
             place = g.describe_place()
-        except gdb.error as error:  # one broken stack must not hide the others
+        except (gdb.error, gdb.GdbError) as error:  # one broken stack must not hide the others
             place = f"? ({error})"
         on_m = g.status in g.library.on_m
         mark = "*" if on_m and int(g.m["tid"]) == gdb.selected_thread().ptid[1] else " "
@@ -304,9 +359,12 @@ class GoroutineCommand(gdb.Command):
     """Run a command in the context of a goroutine: goroutine N|all COMMAND
 
 `goroutine 7 bt`, `goroutine 7 info locals`, `goroutine all bt 5`. The selected thread and frame
-stay as they are, and no register of the process is changed."""
+stay as they are, and no register of the process is changed.
 
-    USAGE = "usage: goroutine N|all COMMAND (N as in `info goroutines`)"
+`goroutine core FILE` writes a core file as gcore does, with the goroutines' stacks, which gcore
+leaves out where the kernel has MADV_GUARD_INSTALL."""
+
+    USAGE = "usage: goroutine N|all COMMAND (N as in `info goroutines`), goroutine core FILE"
 
     def __init__(self):
         super().__init__("goroutine", gdb.COMMAND_STACK, gdb.COMPLETE_COMMAND)
@@ -332,10 +390,12 @@ stay as they are, and no register of the process is changed."""
     def invoke(self, argument, from_tty):
         who, _, command = argument.strip().partition(" ")
         with one_line_errors():
-            if not command.strip() or not (who == "all" or who.isdecimal()):
+            if not command.strip() or not (who in ("all", "core") or who.isdecimal()):
                 fail(self.USAGE)
             if who == "all":
                 self.every(command, from_tty)
+            elif who == "core":
+                save_core(command.strip())
             else:
                 self.one(int(who), command, from_tty)
 

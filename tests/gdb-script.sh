@@ -1,0 +1,137 @@
+#!/bin/bash
+# gdb-script.sh - does tools/gthread-gdb.py show the goroutines of tests/small/parked.c, in the
+# process and in a core file, and does the process go on as if nothing had happened?
+#
+# Prints `ok gdb-script`, or what is wrong and `not ok gdb-script`. KEEP=1 keeps the files.
+set -u
+cd "$(dirname "$0")/.." || exit 1
+build=${BUILD:-build}
+deadline=60 # seconds for each step; gdb itself takes about one
+dir=$(mktemp -d)
+child=
+
+cleanup() {
+    [ -n "$child" ] && kill -KILL "$child" 2>/dev/null
+    if [ -n "${KEEP:-}" ]; then echo "files: $dir"; else rm -rf "$dir"; fi
+}
+trap cleanup EXIT
+
+failed=
+wrong() {
+    echo "$*"
+    failed=1
+}
+end() {
+    if [ -z "$failed" ]; then echo "ok gdb-script"; else echo "not ok gdb-script"; fi
+    [ -z "$failed" ]
+    exit
+}
+give_up() {
+    wrong "$@"
+    end
+}
+
+# expect FILE PATTERN...: each must match in the output of gdb.
+expect() {
+    local file=$1 pattern
+    shift
+    for pattern; do
+        grep -qE -- "$pattern" "$dir/$file" || wrong "$file: expected: $pattern"
+    done
+}
+
+# debug OUTPUT GDB-ARGUMENT...: one run of gdb. It loads the script by itself, which lies next to
+# the library under the library's name.
+debug() {
+    local output=$1
+    shift
+    timeout -k 5 $deadline gdb -nx -batch -iex "set auto-load safe-path $dir:/usr" \
+        -iex 'set width 0' "$@" >"$dir/$output" 2>&1 </dev/null || wrong "$output: gdb: status $?"
+}
+
+# look OUTPUT: the commands, the same on the process and the core file. The busy thread is the
+# selected one in neither for sure, so first and last frame are compared with each other.
+commands=(-ex frame -ex 'info goroutines'
+    -ex 'python import re; listed = gdb.execute("info goroutines", to_string=True)'
+    -ex 'python number = {name: id for id, name in re.findall(r"(\d+) +\d+ +(\S+)", listed)}'
+    -ex 'python gdb.execute("goroutine " + number["in-cond"] + " bt")'
+    -ex 'python gdb.execute("goroutine " + number["in-cond"] + " frame function wait_in_cond")'
+    -ex 'python gdb.execute("goroutine " + number["in-cond"] + " nonsense")'
+    -ex 'goroutine all bt' -ex 'goroutine 99 bt' -ex 'goroutine 1' -ex frame)
+look() {
+    debug "$@" "${commands[@]}"
+    local out=$1
+    expect "$out" \
+        '^. +1 +[0-9]+ +parked +syscall: LWP [0-9]+ +.*read' \
+        ' in-sleep +waiting: sleep +pause_ms ' \
+        ' in-cond +waiting: cond 0x[0-9a-f]+ <cond> wait_in_cond ' \
+        ' in-mutex +waiting: mutex 0x[0-9a-f]+ <mutex> wait_in_mutex ' \
+        ' spinning +running: LWP [0-9]+ +spin_in_loop ' \
+        ' unjoined +dead +-' \
+        'in wait_in_cond \(depth=.*42\) at ' 'in cond_thread \(' \
+        '^#[0-9]+ .*wait_in_mutex \(\)' '^#[0-9]+ .*mutex_thread \(' \
+        '^#[0-9]+ .*wait_in_sleep \(\)' '^#[0-9]+ .*sleep_thread \(' \
+        '^#[0-9]+ .*spin_in_loop \(\)' '^#[0-9]+ .*spin_thread \(' \
+        '^#[0-9]+ .*main \(\)' \
+        '^Undefined command: "nonsense"' '^there is no goroutine 99$' '^usage: goroutine N'
+    [ "$(grep -cE '^[ *] +[0-9]+ +[0-9]+ ' "$dir/$out")" = 6 ] || wrong "$out: expected 6 goroutines"
+    # The five with frames: four threads and main. Each backtrace must reach its end.
+    [ "$(sed -n '/^Goroutine 1 /,$p' "$dir/$out" | grep -cE ' (arch_entry|main) \(')" = 5 ] ||
+        wrong "$out: expected five complete backtraces"
+    [ "$(grep -E '^#0 ' "$dir/$out" | sed '1p;$p;d' | uniq | wc -l)" = 1 ] ||
+        wrong "$out: expected the selected frame to be the same after the commands"
+}
+
+start() {
+    rm -f "$dir/in"
+    mkfifo "$dir/in" || give_up "mkfifo failed"
+    # One arena, since gcore writes out the address space that each reserves.
+    LD_PRELOAD=$dir/libgthread.so GTHREAD_PROCS=2 MALLOC_ARENA_MAX=1 GTHREAD_TEST_WATCHDOG=300 \
+        "$dir/parked" <"$dir/in" >"$dir/program" 2>&1 &
+    child=$!
+    exec 3>"$dir/in"
+    for ((i = 0; i < deadline * 10; i++)); do
+        grep -q ready "$dir/program" && return
+        sleep 0.1
+    done
+    give_up "parked: not ready after $deadline s"
+}
+
+# The end of its standard input lets the program go on to its end.
+finish() {
+    exec 3>&-
+    for ((i = 0; i < deadline * 10; i++)); do
+        case $(ps -o stat= -p "$child") in "" | Z*) break ;; esac
+        sleep 0.1
+    done
+    [ $i -lt $((deadline * 10)) ] || give_up "parked: does not end after gdb has looked at it"
+    wait "$child"
+    local status=$?
+    child=
+    [ $status = 0 ] || wrong "parked: expected status 0, came $status"
+    grep -q 'went on' "$dir/program" || wrong "parked: expected it to print that it went on"
+}
+
+command -v gdb >/dev/null || give_up "gdb is not installed"
+make -s BUILD="$build" "$build/libgthread.so" "$build/tests/small/parked" || give_up "make failed"
+# Copies: somebody may build while gdb reads them.
+cp "$build/libgthread.so" "$build/tests/small/parked" "$dir" || give_up "cp failed"
+cp tools/gthread-gdb.py "$dir/libgthread.so-gdb.py" || give_up "cp failed"
+
+start
+look process -p "$child" -ex "goroutine core $dir/core"
+look again -p "$child"
+finish
+look core "$dir/parked" "$dir/core"
+
+# Where there is nothing to show, one line says so.
+strip -g -o "$dir/stripped" "$dir/libgthread.so" && mv "$dir/stripped" "$dir/libgthread.so"
+debug nothing -ex "source tools/gthread-gdb.py" -ex 'info goroutines' \
+    -ex "set exec-wrapper env LD_PRELOAD=$dir/libgthread.so" -ex 'break main' -ex run \
+    -ex 'goroutine 1 bt' -ex kill "$dir/parked"
+expect nothing '^there is no process and no core file$' '^.*libgthread.so has no debug info'
+cp "$build/libgthread.so" "$dir"
+debug early -ex "set exec-wrapper env LD_PRELOAD=$dir/libgthread.so" -ex 'break main' -ex run \
+    -ex 'info goroutines' -ex kill "$dir/parked"
+expect early '^the runtime has not started'
+end
