@@ -27,7 +27,7 @@ GEN    := $(BUILD)/gen/next.h
 Q := $(if $(V),,@)
 
 .PHONY: all deps demo check check-all stress bench format lint install clean help
-all: $(LIB)
+all: $(LIB) $(LIB)-gdb.py
 
 $(GEN): interpose/symbols.tab tools/gen-symbols
 	$(Q)tools/gen-symbols $< $(BUILD)/gen
@@ -45,6 +45,10 @@ $(BUILD)/%.S.o: %.S
 $(LIB): $(OBJS) $(GEN)
 	@echo "  LD    $@"
 	$(Q)$(CC) $(CFLAGS) $(LIB_CFLAGS) $(OBJS) $(LIB_LDFLAGS) -o $@
+
+# gdb loads the script that lies beside the library under this name.
+$(LIB)-gdb.py: tools/gthread-gdb.py
+	$(Q)cp $< $@
 
 -include $(OBJS:.o=.d)
 -include tests/tests.mk
@@ -67,6 +71,7 @@ lint: $(GEN) ## clang-format and clang-tidy without complaint
 
 install: $(LIB) ## DESTDIR, PREFIX, LIBDIR
 	install -D -m 755 $(LIB) $(DESTDIR)$(LIBDIR)/libgthread.so
+	install -D -m 644 tools/gthread-gdb.py $(DESTDIR)$(LIBDIR)/libgthread.so-gdb.py
 
 clean: ## remove the build folder
 	rm -rf $(BUILD)

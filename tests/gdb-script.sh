@@ -49,26 +49,22 @@ debug() {
         -iex 'set width 0' "$@" >"$dir/$output" 2>&1 </dev/null || wrong "$output: gdb: status $?"
 }
 
-# look OUTPUT: the commands, the same on the process and the core file. The busy thread is the
-# selected one in neither for sure, so first and last frame are compared with each other.
-commands=(-ex frame -ex 'info goroutines'
-    -ex 'python import re; listed = gdb.execute("info goroutines", to_string=True)'
-    -ex 'python number = {name: id for id, name in re.findall(r"(\d+) +\d+ +(\S+)", listed)}'
-    -ex 'python gdb.execute("goroutine " + number["in-cond"] + " bt")'
-    -ex 'python gdb.execute("goroutine " + number["in-cond"] + " frame function wait_in_cond")'
-    -ex 'python gdb.execute("goroutine " + number["in-cond"] + " nonsense")'
-    -ex 'goroutine all bt' -ex 'goroutine 99 bt' -ex 'goroutine 1' -ex frame)
+# look OUTPUT GDB-ARGUMENT...: the same commands and expectations for process and core file.
+# Goroutine 3 is the one in wait_in_cond. Which frame is selected depends on where the process was
+# stopped; the first and the last `frame` must agree.
 look() {
-    debug "$@" "${commands[@]}"
     local out=$1
+    debug "$@" -ex frame -ex 'info goroutines' -ex 'goroutine 3 frame function wait_in_cond' \
+        -ex 'goroutine 3 nonsense' -ex 'goroutine all bt' -ex 'goroutine 99 bt' -ex 'goroutine 1' \
+        -ex frame
     expect "$out" \
         '^. +1 +[0-9]+ +parked +syscall: LWP [0-9]+ +.*read' \
         ' in-sleep +waiting: sleep +pause_ms ' \
-        ' in-cond +waiting: cond 0x[0-9a-f]+ <cond> wait_in_cond ' \
+        '^  3 +[0-9]+ +in-cond +waiting: cond 0x[0-9a-f]+ <cond> wait_in_cond ' \
         ' in-mutex +waiting: mutex 0x[0-9a-f]+ <mutex> wait_in_mutex ' \
         ' spinning +running: LWP [0-9]+ +spin_in_loop ' \
         ' unjoined +dead +-' \
-        'in wait_in_cond \(depth=.*42\) at ' 'in cond_thread \(' \
+        '^#[0-9]+ .*wait_in_cond \(depth=.*42\) at ' '^#[0-9]+ .*cond_thread \(' \
         '^#[0-9]+ .*wait_in_mutex \(\)' '^#[0-9]+ .*mutex_thread \(' \
         '^#[0-9]+ .*wait_in_sleep \(\)' '^#[0-9]+ .*sleep_thread \(' \
         '^#[0-9]+ .*spin_in_loop \(\)' '^#[0-9]+ .*spin_thread \(' \
@@ -78,7 +74,7 @@ look() {
     # The five with frames: four threads and main. Each backtrace must reach its end.
     [ "$(sed -n '/^Goroutine 1 /,$p' "$dir/$out" | grep -cE ' (arch_entry|main) \(')" = 5 ] ||
         wrong "$out: expected five complete backtraces"
-    [ "$(grep -E '^#0 ' "$dir/$out" | sed '1p;$p;d' | uniq | wc -l)" = 1 ] ||
+    [ "$(grep '^#0 ' "$dir/$out" | sed '1p;$!d' | uniq | wc -l)" = 1 ] ||
         wrong "$out: expected the selected frame to be the same after the commands"
 }
 
@@ -86,7 +82,7 @@ start() {
     rm -f "$dir/in"
     mkfifo "$dir/in" || give_up "mkfifo failed"
     # One arena, since gcore writes out the address space that each reserves.
-    LD_PRELOAD=$dir/libgthread.so GTHREAD_PROCS=2 MALLOC_ARENA_MAX=1 GTHREAD_TEST_WATCHDOG=300 \
+    LD_PRELOAD=$dir/libgthread.so GTHREAD_PROCS=2 MALLOC_ARENA_MAX=1 GTHREAD_TEST_EXPECT=lib GTHREAD_TEST_WATCHDOG=300 \
         "$dir/parked" <"$dir/in" >"$dir/program" 2>&1 &
     child=$!
     exec 3>"$dir/in"
@@ -119,10 +115,10 @@ cp "$build/libgthread.so" "$build/tests/small/parked" "$dir" || give_up "cp fail
 cp tools/gthread-gdb.py "$dir/libgthread.so-gdb.py" || give_up "cp failed"
 
 start
-look process -p "$child" -ex "goroutine core $dir/core"
+look process -p "$child" -ex "goroutine core $dir/image"
 look again -p "$child"
 finish
-look core "$dir/parked" "$dir/core"
+look core "$dir/parked" "$dir/image"
 
 # Where there is nothing to show, one line says so.
 strip -g -o "$dir/stripped" "$dir/libgthread.so" && mv "$dir/stripped" "$dir/libgthread.so"

@@ -37,7 +37,7 @@ $(TEST_BUILD)/progs/tls_linked: $(TEST_BUILD)/progs/lib/tls_dynamic.so
 $(TEST_BUILD)/progs/tls_linked: TEST_LDLIBS = $(TEST_BUILD)/progs/lib/tls_dynamic.so
 
 # The harness: see tests/child.h for why the library is never preloaded into it.
-$(TEST_BUILD)/run: tests/run.c tests/switches.c tests/child.c tests/child.h
+$(TEST_BUILD)/run: tests/run.c tests/switches.c tests/tools.c tests/child.c tests/child.h
 	@mkdir -p $(@D)
 	@echo "  TEST  $@"
 	$(Q)$(TEST_CC) -DTEST_SOURCES='"$(abspath tests)"' -o $@ $(filter %.c,$^) -lcriterion

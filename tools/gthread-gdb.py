@@ -12,6 +12,7 @@ import contextlib
 import itertools
 import os
 import struct
+import types
 
 import gdb
 import gdb.unwinder
@@ -45,6 +46,9 @@ class Library:
         self.objfile = next((o for o in gdb.objfiles() if is_library(o.filename)), None)
         if not self.objfile:
             fail("libgthread.so is not loaded in this process")
+        self.nslabs = int(self.static("nslabs").value())
+        if not self.nslabs:
+            fail("the runtime has not started: no thread has been created yet")
         self.g_type = self.static("g", gdb.SYMBOL_STRUCT_DOMAIN).type
         self.thread_type = self.static("thread", gdb.SYMBOL_STRUCT_DOMAIN).type
         self.frame_type = self.static("switch_frame", gdb.SYMBOL_STRUCT_DOMAIN).type
@@ -54,6 +58,7 @@ class Library:
                        for f in self.static("g_status", gdb.SYMBOL_STRUCT_DOMAIN).type.fields()}
         # Where a G in these states stands is for its M's registers to say.
         self.on_m = {self.status[s] for s in ("G_RUNNING", "G_PARKING", "G_READIED", "G_SYSCALL")}
+        self.dead = {self.status[s] for s in ("G_DEAD", "G_FREE")}
 
     def static(self, name, domain=gdb.SYMBOL_VAR_DOMAIN):
         symbol = self.objfile.lookup_static_symbol(name, domain)
@@ -68,12 +73,9 @@ class Library:
     def goroutines(self, free=False):
         """The Gs as g_each finds them, free ones only if asked for. A slab is read at once: a
         million gdb.Values would take minutes."""
-        nslabs = int(self.static("nslabs").value())
-        if not nslabs:
-            fail("the runtime has not started: no thread has been created yet")
         slabs = self.static("slabs").value()
         offset = {f.name: f.bitpos // 8 for f in self.g_type.fields()}
-        for i in range(nslabs):
+        for i in range(self.nslabs):
             memory = gdb.selected_inferior().read_memory(int(slabs[i]), SLAB_BYTES)
             for k in range(SLAB_BYTES // self.g_type.sizeof):
                 at = k * self.g_type.sizeof
@@ -86,49 +88,37 @@ class Library:
 class Goroutine:
     def __init__(self, library, gid, status, pointer):
         self.library, self.id, self.status, self.pointer = library, gid, status, pointer
+        self.on_m, self.dead = status in library.on_m, status in library.dead
+        self.posix = self.ext.address.cast(library.thread_type.pointer())  # struct thread
 
     def __getattr__(self, field):
         """A field of struct g."""
         return self.pointer[field]
 
-    @property
-    def posix(self):
-        """Its struct thread."""
-        return self.ext.address.cast(self.library.thread_type.pointer())
-
-    @property
-    def dead(self):
-        """Without frames; but its stack keeps the identity, which is in glibc's list."""
-        return self.status in (self.library.status["G_DEAD"], self.library.status["G_FREE"])
+    def name(self):
+        return self.posix["name"].string(errors="replace")
 
     def kernel_thread(self):
         """The gdb thread whose registers are those of this G now; None if they are saved."""
-        if self.status not in self.library.on_m:
+        if not self.on_m:
             return None
         lwp = int(self.m["tid"])
-        for thread in gdb.selected_inferior().threads():
-            if thread.ptid[1] == lwp:
-                # The state changes some instructions before or after the stack does.
-                return thread if thread_pointer(thread) in (None, int(self.tp)) else None
-        return fail(f"goroutine {self.id} runs on LWP {lwp}, which gdb does not know")
-
-    def stack_in_use(self):
-        """The lowest address of the stack that matters."""
-        if self.dead:
-            return int(self.tp)
-        with shown(self):  # 256: the saved frame and the red zone
-            return int(gdb.selected_frame().read_register(SP)) - 256
+        thread = next((t for t in gdb.selected_inferior().threads() if t.ptid[1] == lwp), None)
+        if not thread:
+            fail(f"goroutine {self.id} runs on LWP {lwp}, which gdb does not know")
+        # The state changes some instructions before or after the stack does.
+        return thread if registers_of(thread, THREAD_POINTER) in (None, (int(self.tp),)) else None
 
     def registers(self):
         """What the registers will be when arch_switch has returned to this G: name -> value."""
-        sp = self.pointer["ctx"]["sp"]
+        sp = self.ctx["sp"]
         frame = sp.cast(self.library.frame_type.pointer()).dereference()
         regs = {f.name: frame[f] for f in self.library.frame_type.fields() if f.type.sizeof == 8}
         regs[PC] = regs.pop(RETURN_ADDRESS)
         if symbol_name(int(regs[PC])) == "arch_entry":
             regs[PC] += 1  # gdb looks a caller up at pc - 1, which is another function here
         regs[SP] = sp + self.library.frame_type.sizeof
-        regs[THREAD_POINTER] = self.pointer["ctx"]["tp"]
+        regs[THREAD_POINTER] = self.ctx["tp"]
         for value in regs.values():
             value.fetch_lazy()  # a stack that cannot be read shows here, not in the unwinder
         return regs
@@ -141,7 +131,7 @@ class Goroutine:
             address = int(self.w["addr"])
             if address and address != int(self.w.address):  # a sleeper waits for itself
                 text += " " + gdb.format_address(address)
-        elif self.status in self.library.on_m:
+        elif self.on_m:
             text += f": LWP {int(self.m['tid'])}"
         return text
 
@@ -161,9 +151,6 @@ class Goroutine:
             return (frame.name() or hex(frame.pc())) + where
 
 
-# ---- showing a goroutine ---------------------------------------------------------------------
-
-
 @contextlib.contextmanager
 def selection_kept():
     """Comes back to the selected thread and frame, where the command has left them there."""
@@ -179,40 +166,31 @@ def selection_kept():
                 frame.select()
 
 
+def registers_of(thread, *names):
+    """Values in its newest frame, None if gdb does not have them."""
+    with selection_kept(), contextlib.suppress(ValueError, gdb.error):
+        thread.switch()
+        return tuple(int(gdb.newest_frame().read_register(name)) for name in names)
+    return None
+
+
 def host_thread():
     """The selected kernel thread, or one that has registers: in a core file libthread_db takes
     every goroutine's identity for a thread, and such a thread may be selected."""
-    for thread in (gdb.selected_thread(), *gdb.selected_inferior().threads()):
-        with contextlib.suppress(gdb.error), selection_kept():
-            thread.switch()
-            gdb.newest_frame().pc()
-            return thread
-    return fail("no kernel thread has registers")
-
-
-def thread_pointer(thread):
-    """The kernel thread's, None if gdb cannot tell."""
-    with selection_kept():
-        thread.switch()
-        try:
-            return int(gdb.newest_frame().read_register(THREAD_POINTER))
-        except (ValueError, gdb.error):
-            return None
-
-
-class FrameId:
-    def __init__(self, sp, pc):
-        self.sp, self.pc = sp, pc
+    threads = (gdb.selected_thread(), *gdb.selected_inferior().threads())
+    thread = next((t for t in threads if registers_of(t, SP, PC)), None)
+    return thread or fail("no kernel thread has registers")
 
 
 class SavedFrame(gdb.unwinder.Unwinder):
-    """Makes a saved context the caller of the newest frame of one kernel thread, the host."""
+    """Makes a saved context the caller of the newest frame of one kernel thread, the host. It is
+    also the frame filter that leaves the host's own frames out of backtraces."""
+
+    priority = 100  # of the filter
 
     def __init__(self):
         super().__init__("gthread")
-        self.enabled = False
-        self.target = None  # registers, the host's stack pointer and pc, its ptid
-        self.level = None  # the highest frame that is still the host's (it may have inlined ones)
+        self.set(None)
 
     def __call__(self, pending):
         regs, newest, _ = self.target
@@ -220,49 +198,38 @@ class SavedFrame(gdb.unwinder.Unwinder):
             return None
         self.level = pending.level()
         # gdb takes it for a broken stack if a caller's frame is not above its callee's.
-        info = pending.create_unwind_info(FrameId(regs[SP] - 8, gdb.Value(newest[1])))
+        frame_id = types.SimpleNamespace(sp=regs[SP] - 8, pc=gdb.Value(newest[1]))
+        info = pending.create_unwind_info(frame_id)
         for name, value in regs.items():
             info.add_saved_register(name, value)
         return info
 
-    def first_frame(self):
-        frame = gdb.newest_frame()
+    def filter(self, frames):
+        if gdb.selected_thread().ptid != self.target[2]:
+            return frames
+        return itertools.dropwhile(lambda f: f.inferior_frame().level() <= self.level, frames)
+
+    def set(self, target):
+        """Returns the first frame that is not the host's."""
+        self.target = target  # registers, the host's stack pointer and pc, its ptid; None: off
+        self.level = None  # the highest frame that is still the host's (it may have inlined ones)
+        self.enabled = target is not None
+        gdb.invalidate_cached_frames()
+        frame = gdb.newest_frame() if target else None
         while frame and (self.level is None or frame.level() <= self.level):
             frame = frame.older()
         return frame
 
-    def hides(self, frame):
-        host = self.enabled and gdb.selected_thread().ptid == self.target[2]
-        return host and frame.level() <= self.level
-
-    def set(self, target):
-        self.target, self.level = target, None
-        self.enabled = host_filter.enabled = target is not None
-        gdb.invalidate_cached_frames()
-
     @contextlib.contextmanager
-    def showing(self, g):
+    def showing(self, g, host):
         before = self.target
-        newest = gdb.newest_frame()
-        place = tuple(int(newest.read_register(r)) for r in (SP, PC))
-        self.set((g.registers(), place, gdb.selected_thread().ptid))
+        target = g.registers(), registers_of(host, SP, PC), host.ptid
         try:
-            frame = self.first_frame()
-            if not frame:
-                fail(f"goroutine {g.id}: gdb finds no frame on its stack")
+            frame = self.set(target) or fail(f"goroutine {g.id}: gdb finds no frame on its stack")
             frame.select()
             yield
         finally:
             self.set(before)
-
-
-class HostFilter:
-    """Leaves the host's own frames out of backtraces."""
-
-    name, enabled, priority = "gthread", False, 100
-
-    def filter(self, frames):
-        return itertools.dropwhile(lambda f: saved_frame.hides(f.inferior_frame()), frames)
 
 
 @contextlib.contextmanager
@@ -272,137 +239,108 @@ def shown(g):
         fail(f"goroutine {g.id} is dead: it has no stack any more")
     thread = g.kernel_thread()
     with selection_kept():
-        (thread or host_thread()).switch()
-        if thread:
+        host = thread or host_thread()
+        host.switch()
+        with contextlib.nullcontext() if thread else saved_frame.showing(g, host):
             yield
-        else:
-            with saved_frame.showing(g):
-                yield
-
-
-# ---- core files ------------------------------------------------------------------------------
 
 
 def loaded_segments(core):
     """(address, size, place in the file) of what an ELF64 core file holds."""
-    core.seek(0)
     header = core.read(64)
-    (at,) = struct.unpack_from("=Q", header, 32)
-    size, number = struct.unpack_from("=HH", header, 54)
-    for i in range(number):
-        core.seek(at + i * size)
-        kind, _, offset, address, _, file_size = struct.unpack_from("=IIQQQQ", core.read(size))
-        if kind == 1:  # PT_LOAD
-            yield address, file_size, offset
+    core.seek(struct.unpack_from("=Q", header, 32)[0])
+    table = core.read(56 * struct.unpack_from("=H", header, 56)[0])
+    return [(address, size, place) for kind, _, place, address, _, size, _, _
+            in struct.iter_unpack("=II6Q", table) if kind == 1]  # PT_LOAD
 
 
 def save_core(path):
-    """gcore, and then the stacks: at the first guard page (MADV_GUARD_INSTALL, part of its
-    mapping) gdb gives up a mapping, which leaves all stacks behind it zero. The kernel's own
-    core files are complete."""
+    """gcore, and then the stacks: at the first guard page (MADV_GUARD_INSTALL) gdb gives up a
+    mapping, which leaves all its stacks zero. The kernel's own core files are complete."""
     gdb.execute(f"generate-core-file {path}", to_string=True)
     inferior, goroutines = gdb.selected_inferior(), Library().goroutines(free=True)
     with open(path, "r+b") as core:
-        segments = list(loaded_segments(core))
+        segments = loaded_segments(core)
         for g in (g for g in goroutines if int(g.stack_hi) and int(g.tp)):
-            low = g.stack_in_use()
-            for address, size, offset in segments:
+            low = int(g.tp)  # of a dead one, glibc's list of threads has the identity
+            if not g.dead:
+                with shown(g):  # 256: the saved frame and the red zone
+                    sp = int(gdb.selected_frame().read_register(SP))
+                low = max(sp - 256, int(g.stack_lo))
+            for address, size, place in segments:
                 if address <= low < address + size:
-                    core.seek(offset + low - address)
+                    core.seek(place + low - address)
                     core.write(inferior.read_memory(low, int(g.stack_hi) - low))
 
 
-# ---- commands --------------------------------------------------------------------------------
+class Command(gdb.Command):
+    def invoke(self, argument, from_tty):
+        """gdb prints a gdb.GdbError as it is, any other error with a remark about Python."""
+        try:
+            self.run(argument.strip(), from_tty)
+        except gdb.error as error:
+            fail(str(error))
 
 
-@contextlib.contextmanager
-def one_line_errors():
-    """gdb prints a gdb.GdbError as it is, any other error with a remark about Python."""
-    try:
-        yield
-    except gdb.error as error:
-        fail(str(error))
-
-
-class InfoGoroutines(gdb.Command):
+class InfoGoroutines(Command):
     """List the live goroutines: info goroutines
 
 A line for each: id, tid, name, state, the function in which it goes on. A waiting one shows for
 what, one that runs or is in a system call on which kernel thread; * marks that of the selected
 thread."""
 
-    def __init__(self):
-        super().__init__("info goroutines", gdb.COMMAND_STATUS)
-
     def line(self, g):
         try:
             place = g.describe_place()
         except (gdb.error, gdb.GdbError) as error:  # one broken stack must not hide the others
             place = f"? ({error})"
-        on_m = g.status in g.library.on_m
-        mark = "*" if on_m and int(g.m["tid"]) == gdb.selected_thread().ptid[1] else " "
-        return (f"{mark} {g.id:<5} {int(g.posix['tid']):<8} {g.posix['name'].string():<15} "
+        mark = "*" if g.on_m and int(g.m["tid"]) == gdb.selected_thread().ptid[1] else " "
+        return (f"{mark} {g.id:<5} {int(g.posix['tid']):<8} {g.name():<15} "
                 f"{g.describe_state():<32} {place}")
 
-    def invoke(self, argument, from_tty):
-        with one_line_errors():
-            if argument:
-                fail("info goroutines takes no argument")
-            goroutines = Library().goroutines()
-            for n, g in enumerate(goroutines):
-                if not n:
-                    print(f"  {'Id':<5} {'Tid':<8} {'Name':<15} {'State':<32} In")
-                print(self.line(g))
+    def run(self, argument, from_tty):
+        if argument:
+            fail("info goroutines takes no argument")
+        goroutines = Library().goroutines()
+        print(f"  {'Id':<5} {'Tid':<8} {'Name':<15} {'State':<32} In")
+        for g in goroutines:
+            print(self.line(g))
 
 
-class GoroutineCommand(gdb.Command):
+class GoroutineCommand(Command):
     """Run a command in the context of a goroutine: goroutine N|all COMMAND
 
 `goroutine 7 bt`, `goroutine 7 info locals`, `goroutine all bt 5`. The selected thread and frame
-stay as they are, and no register of the process is changed.
+stay as they are, and no register of the process is changed. The frames of a goroutine that does
+not run are counted from 1 or higher: those below are a kernel thread's, left out of backtraces.
 
 `goroutine core FILE` writes a core file as gcore does, with the goroutines' stacks, which gcore
 leaves out where the kernel has MADV_GUARD_INSTALL."""
 
-    USAGE = "usage: goroutine N|all COMMAND (N as in `info goroutines`), goroutine core FILE"
-
-    def __init__(self):
-        super().__init__("goroutine", gdb.COMMAND_STACK, gdb.COMPLETE_COMMAND)
-
-    def one(self, gid, command, from_tty):
-        for g in Library().goroutines():
-            if g.id == gid:
-                with shown(g):
-                    gdb.execute(command, from_tty)
-                return
-        fail(f"there is no goroutine {gid}")
-
-    def every(self, command, from_tty):
-        # A list, since the command may change what a slab holds.
-        for g in list(Library().goroutines()):
-            print(f"\nGoroutine {g.id} ({g.posix['name'].string()}) [{g.describe_state()}]:")
+    def run(self, argument, from_tty):
+        who, _, command = argument.partition(" ")
+        if not command or not (who in ("all", "core") or who.isdecimal()):
+            fail("usage: goroutine N|all COMMAND (N as in `info goroutines`), goroutine core FILE")
+        if who == "core":
+            save_core(command.strip())
+            return
+        goroutines = [g for g in Library().goroutines() if who in ("all", str(g.id))]
+        if not goroutines:
+            fail(f"there is no goroutine {who}")
+        for g in goroutines:
             try:
+                if who == "all":
+                    print(f"\nGoroutine {g.id} ({g.name()}) [{g.describe_state()}]:")
                 with shown(g):
                     gdb.execute(command, from_tty)
             except (gdb.error, gdb.GdbError) as error:
+                if who != "all":
+                    raise
                 print(error)
-
-    def invoke(self, argument, from_tty):
-        who, _, command = argument.strip().partition(" ")
-        with one_line_errors():
-            if not command.strip() or not (who in ("all", "core") or who.isdecimal()):
-                fail(self.USAGE)
-            if who == "all":
-                self.every(command, from_tty)
-            elif who == "core":
-                save_core(command.strip())
-            else:
-                self.one(int(who), command, from_tty)
 
 
 saved_frame = SavedFrame()
-host_filter = HostFilter()
 gdb.unwinder.register_unwinder(None, saved_frame, replace=True)
-gdb.frame_filters[host_filter.name] = host_filter
-InfoGoroutines()
-GoroutineCommand()
+gdb.frame_filters[saved_frame.name] = saved_frame
+InfoGoroutines("info goroutines", gdb.COMMAND_STATUS)
+GoroutineCommand("goroutine", gdb.COMMAND_STACK, gdb.COMPLETE_COMMAND)

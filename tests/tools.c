@@ -1,0 +1,29 @@
+/* tools.c - the tools beside the library, each by its own script, as Criterion tests */
+#include "child.h"
+
+#include <criterion/criterion.h>
+#include <libgen.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Runs a script of tests/, which says itself what is wrong and ends with status 0 if nothing is. */
+static void run_script(const char *name) {
+    char path[PATH_MAX], library[PATH_MAX], build[PATH_MAX + 8], how[64];
+    snprintf(path, sizeof path, TEST_SOURCES "/%s", name);
+    snprintf(library, sizeof library, "%s", child_library());
+    snprintf(build, sizeof build, "BUILD=%s", dirname(library));
+    struct child_end end =
+        child_run(&(struct child_plan){path, NULL, false, {build}}, child_deadline());
+    cr_assert(!end.late && end.status == 0, "%s: %s\n%s%s", name,
+              child_describe(end.status, how, sizeof how), end.out, end.err);
+    child_free(&end);
+}
+
+Test(tools, gdb_script) {
+    const char *configs = getenv("GTHREAD_TEST_CONFIGS");
+    if (configs && strcmp(configs, "nptl") == 0)
+        cr_skip_test("without the library");
+    run_script("gdb-script.sh");
+}
