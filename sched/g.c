@@ -216,6 +216,7 @@ static void g_start(void) {
 void g_launch(struct g *g, uintptr_t tp, uintptr_t top, void (*entry)(struct g *g)) {
     g->tp = tp;
     g->entry = entry;
+    g->m = NULL;
     g->locks = 0;
     g->long_runner = false;
     g->sigmask = getg() ? getg()->sigmask : sigmask_of_kernel(); /* POSIX: the creator's */
@@ -257,7 +258,11 @@ uintptr_t g_stack_hi(const struct g *g) { return g->stack_hi; }
 uint32_t g_index(const struct g *g) { return g->index; }
 uint32_t g_generation(const struct g *g) { return g->gen; }
 bool g_on_class_stack(const struct g *g) { return g->slot_class != G_NO_CLASS; }
-int32_t g_kernel_tid(const struct g *g) { return g->m->tid; }
+int32_t g_kernel_tid(const struct g *g) {
+    const struct m *m = g->m;
+    uint32_t s = atomic_load_explicit(&g->status, memory_order_relaxed);
+    return m && (s == G_RUNNING || s == G_SYSCALL) ? m->tid : 0;
+}
 uint64_t g_count(void) { return atomic_load_explicit(&sched.ngs, memory_order_relaxed); }
 
 /* The parent's Gs are gone with their Ms; their memory is not worth finding. */

@@ -44,4 +44,8 @@ void *mem_permanent(size_t size, size_t align) {
     return (void *)at;
 }
 
-void mem_reset_child(void) { perm_lock = (struct lock){0}; }
+/* The fork may have come while another thread was between the two words. */
+void mem_reset_child(void) {
+    perm_lock = (struct lock){0};
+    perm_at = perm_end = 0;
+}

@@ -95,24 +95,23 @@ static void unlink_waiter(struct bucket *b, struct waiter *w) {
     w->prev->next = w->next;
 }
 
-struct waiter *lot_self_kernel(struct waiter *local) {
-    memset(local, 0, sizeof *local);
-    local->since = arch_cycles();
-    return local;
-}
-
 struct waiter *lot_self(struct waiter *local) {
     struct g *g = getg();
     /* In a signal handler that interrupted a bracketed call, or g0, there is no P to park with. */
-    if (!g || g->is_g0 || status_of(g) != G_RUNNING)
-        return lot_self_kernel(local);
+    if (!g || g->is_g0 || status_of(g) != G_RUNNING) {
+        memset(local, 0, sizeof *local);
+        local->since = arch_cycles();
+        return local;
+    }
     g->w.seq++;
     g->w.token = 0;
+    atomic_store_explicit(&g->w.interruptible, false, memory_order_relaxed);
     g->w.since = arch_cycles();
     return &g->w;
 }
 
-void lot_enqueue(struct bucket *b, struct waiter *w, uintptr_t addr) {
+void lot_enqueue(struct bucket *b, struct waiter *w, uintptr_t addr, enum park_reason why) {
+    w->reason = (uint8_t)why;
     if (w->g)
         status_set(w->g, G_PARKING);
     link_waiter(b, w, addr);
@@ -137,7 +136,8 @@ void lot_requeue(struct bucket *from, struct waiter *w, struct bucket *to_bucket
     link_waiter(to_bucket, w, to);
 }
 
-/* Ends a wait from outside. Any wait if seq is NULL, else only wait number *seq. */
+/* Ends a wait from outside: wait number *seq, or if seq is NULL whichever it is in, if result is
+ * not INTERRUPTED or it may be interrupted. */
 static bool lot_end(struct waiter *w, const uint32_t *seq, enum park_result result) {
     for (;;) {
         uintptr_t addr = atomic_load_explicit(&w->addr, memory_order_relaxed);
@@ -146,7 +146,9 @@ static bool lot_end(struct waiter *w, const uint32_t *seq, enum park_result resu
         struct bucket *b = lot_lock(addr);
         /* It may have been woken or requeued before we had the lock. */
         bool here = atomic_load_explicit(&w->addr, memory_order_relaxed) == addr;
-        bool ours = here && (!seq || w->seq == *seq);
+        bool ours = here && (!seq || w->seq == *seq) &&
+                    (result != PARK_INTERRUPTED || !w->g ||
+                     atomic_load_explicit(&w->interruptible, memory_order_relaxed));
         if (ours) {
             lot_dequeue(b, w);
             w->result = (uint8_t)result;
@@ -219,8 +221,7 @@ static enum park_result wait_in_kernel(struct waiter *w, uint64_t deadline) {
     return w->result;
 }
 
-enum park_result lot_wait(struct waiter *w, uint64_t deadline, enum park_reason why) {
-    w->reason = (uint8_t)why;
+enum park_result lot_wait(struct waiter *w, uint64_t deadline) {
     struct g *g = w->g;
     if (!g)
         return wait_in_kernel(w, deadline);
@@ -235,14 +236,6 @@ enum park_result lot_wait(struct waiter *w, uint64_t deadline, enum park_reason 
         timer_del(g);
     w->reason = WAIT_NONE;
     return w->result;
-}
-
-enum park_result park_sleep(uint64_t deadline) {
-    struct waiter local, *w = lot_self(&local);
-    struct bucket *b = lot_lock((uintptr_t)w);
-    lot_enqueue(b, w, (uintptr_t)w);
-    lot_unlock(b);
-    return lot_wait(w, deadline, WAIT_SLEEP);
 }
 
 bool lot_waited(const struct waiter *w, uint64_t ns) {

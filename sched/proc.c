@@ -135,6 +135,7 @@ static struct g *pick_local(struct p *p, bool *inherit) {
 
 static void switch_to(struct g *from, struct g *next, bool inherit, enum finish fin) {
     struct m *m = from->m;
+    from->lone_cycles = 0; /* what a deadline has readied meanwhile was not its doing */
     m->prev = from;
     m->finish = fin;
     if (next) {
@@ -276,8 +277,11 @@ bool g_yield(void) {
     if (!g || status_of(g) != G_RUNNING || g->is_g0)
         return false;
     struct p *p = g->m->p;
+    atomic_store_explicit(&p->preempt, false, memory_order_relaxed);
     p_count(p, CNT_YIELD);
+    note_long_run(g);
     timers_check(p);
+    g->lone_cycles = 0;
     if (!runq_empty(p)) {
         sched_switch(g, FIN_YIELD);
         return true;
@@ -292,7 +296,6 @@ bool g_yield(void) {
         next = steal_work(p, false);
     if (!next)
         return false;
-    note_long_run(g);
     switch_to(g, next, false, FIN_YIELD);
     return true;
 }
@@ -487,6 +490,11 @@ static struct g *spin_for_work(struct m *m) {
     return NULL;
 }
 
+static struct g *linger_look(struct m *m) {
+    struct g *g = take_global(m->p, 0);
+    return g ? g : steal_work(m->p, false);
+}
+
 /* Goes on looking for a while, if that has lately been better than to sleep: a thread that makes
  * threads, or two Ps that feed each other, else pay for a sleep and a wake-up each time. */
 static struct g *linger(struct m *m) {
@@ -496,11 +504,13 @@ static struct g *linger(struct m *m) {
     while (arch_cycles() - start < LINGER_CYCLES) {
         for (int i = 0; i < 10; i++)
             arch_pause();
-        struct g *g = any_queued() ? steal_work(m->p, false) : NULL;
+        struct g *g = any_queued() ? linger_look(m) : NULL;
         if (g) {
             m->linger_credit = LINGER_CREDIT_MAX;
             return g;
         }
+        if (timers_next() <= nanotime())
+            return NULL;
     }
     m->linger_credit--;
     return NULL;

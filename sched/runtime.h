@@ -66,9 +66,9 @@ struct g {
     struct m *m;
     struct g *schedlink; /* next on the global queue or on a free list */
     _Atomic uint32_t status;
-    uint32_t locks;    /* runtime locks held: no preemption, no signal delivery */
-    uint32_t sysdepth; /* system-call brackets it is in (a signal handler nests) */
-    uint64_t sigmask;  /* signals it blocks, as the kernel's 64-bit set */
+    uint32_t locks;   /* runtime locks held: no preemption, no signal delivery */
+    uintptr_t sys_sp; /* stack pointer where it entered its system-call bracket */
+    uint64_t sigmask; /* signals it blocks, as the kernel's 64-bit set */
     uint64_t id;
     void (*entry)(struct g *);
     uint64_t lone_cycles; /* when it last readied a lone G without waking an M; 0: never */

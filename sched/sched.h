@@ -107,7 +107,7 @@ uint64_t g_id(const struct g *g);    /* unique in the process */
 uint32_t g_index(const struct g *g); /* place in the slabs: unique among live Gs, dense from 0 */
 uint32_t g_generation(const struct g *g); /* how often it was freed */
 bool g_on_class_stack(const struct g *g); /* its stack and identity stay with it after g_free */
-int32_t g_kernel_tid(const struct g *g);  /* of the M it runs on or ran on last */
+int32_t g_kernel_tid(const struct g *g);  /* of the M it runs on; 0: it does not run now */
 uintptr_t g_tp(const struct g *g);        /* thread pointer, 0 before the first g_launch */
 void g_set_tp(struct g *g, uintptr_t tp);
 uintptr_t g_stack_lo(const struct g *g); /* lowest usable byte (above the guard) */
@@ -172,7 +172,8 @@ struct waiter {
     uint8_t is_head;
     uint8_t result; /* enum park_result */
     uint8_t token;  /* what the waker has to say (ownership handed over) */
-    uint8_t reason; /* enum park_reason */
+    uint8_t reason; /* enum park_reason; a waker that shares addr with others looks at it */
+    _Atomic bool interruptible; /* g_interrupt may end the wait. Set by its thread at any time. */
 };
 
 /* Waiting is: lot_lock, check that there is still a reason to wait, lot_enqueue, lot_unlock,
@@ -188,12 +189,9 @@ void lot_unlock_second(struct bucket *held, struct bucket *second);
 
 /* The caller's waiter: its G's, or *local (for a thread without a G), made ready for use. */
 struct waiter *lot_self(struct waiter *local);
-/* The same for a caller that will leave the scheduler before it waits (drop a lock that only the
- * kernel knows): it sleeps in the kernel. Use syscall_enter around lot_wait. */
-struct waiter *lot_self_kernel(struct waiter *local);
 /* Appends w to the queue of addr. Bucket lock. From here on w is visible to wakers: the caller
  * must go on to lot_wait. */
-void lot_enqueue(struct bucket *b, struct waiter *w, uintptr_t addr);
+void lot_enqueue(struct bucket *b, struct waiter *w, uintptr_t addr, enum park_reason why);
 /* First waiter of addr, still queued; NULL if none. The next one after w. Bucket lock. */
 struct waiter *lot_first(struct bucket *b, uintptr_t addr);
 struct waiter *lot_next(struct waiter *w);
@@ -203,7 +201,7 @@ void lot_requeue(struct bucket *from, struct waiter *w, struct bucket *to_bucket
 void lot_dequeue(struct bucket *b, struct waiter *w);
 /* Sleeps until dequeued, the deadline, or an interrupt. Returns an enum park_result; w->token is
  * the waker's. After PARK_TIMEOUT and PARK_INTERRUPTED w is queued nowhere. No lock held. */
-enum park_result lot_wait(struct waiter *w, uint64_t deadline, enum park_reason why);
+enum park_result lot_wait(struct waiter *w, uint64_t deadline);
 /* Makes a dequeued waiter run: next on this P where the caller has one. No bucket lock held.
  * Any thread. w may be gone when it returns. */
 void lot_ready(struct waiter *w);
@@ -219,21 +217,26 @@ void wake_list_ready(struct wake_list *l);
 /* True if w has waited longer than ns nanoseconds (a rough clock). */
 bool lot_waited(const struct waiter *w, uint64_t ns);
 
-/* Parks the calling thread until the deadline. Returns PARK_TIMEOUT or PARK_INTERRUPTED. Any. */
-enum park_result park_sleep(uint64_t deadline);
-
-/* Ends g's wait, if it is in one, with PARK_INTERRUPTED. Any thread; true if it was parked. */
+/* Ends g's wait, if it is in one that is interruptible, with PARK_INTERRUPTED. Any thread; true if
+ * it was parked. */
 bool g_interrupt(struct g *g);
 
 /* ---- blocking in the kernel ---- */
 
 /* Brackets a system call that may block. The P stays with the G; sysmon takes it if the call
  * lasts (docs/HACKING.md, system calls). In between the G must not call into the scheduler.
- * G only: on threads without one both do nothing. */
-void syscall_enter(void);
-void syscall_exit(void);
+ * True: the caller is to call syscall_exit. False on threads without a G, and in a signal handler
+ * that interrupted a bracketed call: one bracket is enough. Errno survives. */
+bool syscall_enter(void);
 /* The same for a call that is known to block long: gives the P away at once. */
-void syscall_enter_block(void);
+bool syscall_enter_block(void);
+/* Ends the bracket; nothing if the caller is in none. */
+void syscall_exit(void);
+/* Is the caller in a bracket: a signal handler, or libc's own code in it? */
+bool syscall_inside(void);
+/* The caller leaves the frames below sp without coming back through them (longjmp out of a signal
+ * handler): ends the bracket if it was entered there. */
+void syscall_unwind_to(uintptr_t sp);
 
 /* ---- time and counters ---- */
 

@@ -201,5 +201,10 @@ void slot_drop(struct g *g) {
     g->stack_lo = g->stack_hi = 0;
 }
 
-/* The parent's slots stay mapped in the child; the classes go on with what was left. */
-void slot_reset_child(void) { slot_lock = (struct lock){0}; }
+/* The parent's slots stay mapped in the child. What was left of the regions is given up: the fork
+ * may have come while another thread was changing it. */
+void slot_reset_child(void) {
+    slot_lock = (struct lock){0};
+    for (uint32_t i = 0; i < SLOT_CLASSES; i++)
+        classes[i].at = classes[i].end = 0;
+}

@@ -16,19 +16,20 @@
 #include "sched/runtime.h"
 
 /* The goroutine whose call is to be bracketed; NULL on g0, without a runtime, or nested. */
-static struct g *bracket_begin(void) {
+static struct g *bracket_begin(uintptr_t sp) {
     struct g *g = getg();
-    if (!g || g->is_g0 || g->sysdepth++)
+    if (!g || g->is_g0 || status_of(g) == G_SYSCALL)
         return NULL;
+    g->sys_sp = sp;
     g->w.reason = WAIT_SYSCALL;
     g->w.since = arch_cycles();
     return g;
 }
 
-void syscall_enter(void) {
-    struct g *g = bracket_begin();
+bool syscall_enter(void) {
+    struct g *g = bracket_begin((uintptr_t)__builtin_frame_address(0));
     if (!g)
-        return;
+        return false;
     struct m *m = g->m;
     struct p *p = m->p;
     p_count(p, CNT_SYSCALL);
@@ -36,18 +37,20 @@ void syscall_enter(void) {
     atomic_store_explicit(&g->status, G_SYSCALL, memory_order_relaxed);
     /* Release: whoever takes the P sees its queues as we left them. */
     atomic_store_explicit(&p->sysword, m->syscall_seq, memory_order_release);
+    return true;
 }
 
-void syscall_enter_block(void) {
-    struct g *g = bracket_begin();
+bool syscall_enter_block(void) {
+    struct g *g = bracket_begin((uintptr_t)__builtin_frame_address(0));
     if (!g)
-        return;
+        return false;
     struct m *m = g->m;
     struct p *p = m->p;
     p_count(p, CNT_SYSCALL);
     atomic_store_explicit(&g->status, G_SYSCALL, memory_order_relaxed);
     m->p = NULL;
     handoffp(p);
+    return true;
 }
 
 /* Came back without a P: takes an idle one, else waits on the global queue without an M. */
@@ -68,7 +71,7 @@ static __attribute__((noinline)) void syscall_exit_slow(struct g *g) {
 
 void syscall_exit(void) {
     struct g *g = getg();
-    if (!g || g->is_g0 || --g->sysdepth)
+    if (!g || status_of(g) != G_SYSCALL)
         return;
     struct m *m = g->m;
     struct p *p = m->p;
@@ -83,4 +86,14 @@ void syscall_exit(void) {
         syscall_exit_slow(g);
     }
     g->w.reason = WAIT_NONE;
+}
+
+bool syscall_inside(void) {
+    struct g *g = getg();
+    return g && status_of(g) == G_SYSCALL;
+}
+
+void syscall_unwind_to(uintptr_t sp) {
+    if (syscall_inside() && sp > getg()->sys_sp)
+        syscall_exit();
 }

@@ -54,13 +54,18 @@ static bool retake_syscall(struct p *p, struct look *l, uint64_t now) {
     return true;
 }
 
+/* Has p's G kept others from running, or a deadline of p from firing? */
+static bool somebody_waits_for(struct p *p, uint64_t now) {
+    return p_has_work(p) || atomic_load_explicit(&p->timer0, memory_order_relaxed) <= now;
+}
+
 static bool look_at(struct p *p, struct look *l, uint64_t now) {
     bool found = retake_syscall(p, l, now);
     uint32_t tick = atomic_load_explicit(&p->schedtick, memory_order_relaxed);
     if (tick != l->schedtick) {
         l->schedtick = tick;
         l->tick_since = now;
-    } else if (now - l->tick_since >= SLICE_NS && !runq_empty(p)) {
+    } else if (now - l->tick_since >= SLICE_NS && somebody_waits_for(p, now)) {
         atomic_store_explicit(&p->preempt, true, memory_order_relaxed);
     }
     uint64_t switches = atomic_load_explicit(&p->counter[CNT_SWITCH], memory_order_relaxed);
@@ -76,7 +81,8 @@ static bool look_at_all(uint64_t now) {
     bool found = false;
     for (uint32_t i = 0; i < sched.cfg.procs; i++)
         found |= look_at(&sched.allp[i], &looks[i], now);
-    if (timers_next() + SLICE_NS < now && idle_ps())
+    uint64_t next = timers_next();
+    if (next < now && now - next > SLICE_NS && idle_ps())
         wakep();
     return found;
 }

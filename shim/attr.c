@@ -175,8 +175,8 @@ SHIM_API int shim_kill(pthread_t th, int sig) {
     if (atomic_load_explicit(&t->state, memory_order_acquire) & THREAD_EXITED || !sig)
         return 0;
     pid_t pid = (pid_t)sys(SYS_getpid);
-    long r = t == thread_self() ? sys(SYS_tgkill, pid, sys(SYS_gettid), sig)
-                                : sys(SYS_tgkill, pid, g_kernel_tid(t->g), sig);
+    int32_t tid = t == thread_self() ? (int32_t)sys(SYS_gettid) : g_kernel_tid(t->g);
+    long r = tid ? sys(SYS_tgkill, pid, tid, sig) : sys(SYS_kill, pid, sig);
     return (int)-r;
 }
 

@@ -35,9 +35,9 @@ SHIM_API int shim_barrier_wait(pthread_barrier_t *bp) {
      * be destroyed at once. */
     for (;;) {
         struct waiter local, *w = lot_self(&local);
-        lot_enqueue(b, w, addr);
+        lot_enqueue(b, w, addr, WAIT_BARRIER);
         lot_unlock(b);
-        if (lot_wait(w, TIME_FOREVER, WAIT_BARRIER) == PARK_WOKEN)
+        if (lot_wait(w, TIME_FOREVER) == PARK_WOKEN)
             return 0;
         b = lot_lock(addr);
         if (bar->round != round) {
@@ -70,10 +70,16 @@ SHIM_API int shim_spin_lock(pthread_spinlock_t *lock) {
     return 0;
 }
 
-/* ---- once: glibc's states 0, 1 in progress, 2 done ---- */
+/* ---- once: glibc's states 0, 1 in progress (plus 4 for each fork), 2 done ----
+ * A call that was in progress in another thread of the parent is begun anew in a fork's child. */
 
 #define ONCE_RUNNING 1
 #define ONCE_DONE 2
+#define ONCE_FORK 4
+
+static int once_forks;
+
+void once_reset_child(void) { once_forks += ONCE_FORK; }
 
 /* The once calls in progress on this thread, innermost first, so that unwinding out of an
  * initialiser (exception, cancellation) finds what to undo. */
@@ -101,31 +107,40 @@ void once_unwound(void) {
     once_finish(f->once, 0);
 }
 
+/* The caller has made the state `running`: runs init, and does what is left to do. */
+static void once_run(_Atomic int *once, void (*init)(void)) {
+    struct once_frame f = {once_frames, once};
+    once_frames = &f;
+    once_call(init);
+    once_frames = f.outer;
+    once_finish(once, ONCE_DONE);
+}
+
+/* Sleeps while somebody else runs init. */
+static void once_wait(_Atomic int *once, int running) {
+    uintptr_t addr = (uintptr_t)once;
+    struct waiter local, *w = lot_self(&local);
+    struct bucket *b = lot_lock(addr);
+    bool sleep = atomic_load_explicit(once, memory_order_acquire) == running;
+    if (sleep)
+        lot_enqueue(b, w, addr, WAIT_ONCE);
+    lot_unlock(b);
+    if (sleep)
+        lot_wait(w, TIME_FOREVER);
+}
+
 static __attribute__((noinline)) int once_slow(_Atomic int *once, void (*init)(void)) {
-    for (;;) {
-        int state = 0;
-        if (atomic_compare_exchange_strong_explicit(once, &state, ONCE_RUNNING,
-                                                    memory_order_acquire, memory_order_acquire)) {
-            struct once_frame f = {once_frames, once};
-            once_frames = &f;
-            once_call(init);
-            once_frames = f.outer;
-            once_finish(once, ONCE_DONE);
-            return 0;
+    int running = ONCE_RUNNING | once_forks, state;
+    while ((state = atomic_load_explicit(once, memory_order_acquire)) != ONCE_DONE) {
+        if (state == running) {
+            once_wait(once, running);
+        } else if (atomic_compare_exchange_strong_explicit(
+                       once, &state, running, memory_order_acquire, memory_order_relaxed)) {
+            once_run(once, init);
+            break;
         }
-        if (state == ONCE_DONE)
-            return 0;
-        uintptr_t addr = (uintptr_t)once;
-        struct waiter local, *w = lot_self(&local);
-        struct bucket *b = lot_lock(addr);
-        if (atomic_load_explicit(once, memory_order_acquire) != ONCE_RUNNING) {
-            lot_unlock(b);
-            continue;
-        }
-        lot_enqueue(b, w, addr);
-        lot_unlock(b);
-        lot_wait(w, TIME_FOREVER, WAIT_ONCE);
     }
+    return 0;
 }
 
 SHIM_API int shim_once(pthread_once_t *op, void (*init)(void)) {

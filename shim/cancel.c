@@ -5,11 +5,25 @@
  *
  *   canceller: (1) sets the bits (seq_cst), (2) looks whether the target is linked in the parking
  *              lot and ends its wait.
- *   waiter:    (1) links itself (under the bucket lock, then a full barrier), (2) reads the bits;
- *              if set it ends its own wait.
+ *   waiter:    (1) links itself (under the bucket lock), marks the wait as interruptible, then a
+ *              full barrier, (2) reads the bits; if set it ends its own wait.
  * Either the canceller finds the waiter, or the waiter sees the bits.
+ *
+ * A target inside one of libc's calls is libc's: that has set CANCEL_ASYNC for the time of the
+ * system call and, with a read-modify-write, looked at the bits.
+ *
+ *   canceller: (1) sets the bits, (2) reads the target's status; in a system call: signals its M.
+ *   caller:    (1) its status says SYSCALL, (2) libc's compare-exchange sets CANCEL_ASYNC and sees
+ *              the bits, (3) the system call.
+ * So either libc sees the bits in (2), or the signal arrives in or after (3), and its handler acts
+ * on the request if CANCEL_ASYNC is still set. Unwinding ends the bracket (LIBC_CALL).
  */
 #include "shim/shim.h"
+
+#include <signal.h>
+#include <sys/syscall.h>
+
+#define SIGCANCEL 32 /* what libc uses for the same; programs cannot get at it */
 
 static bool cancel_pending(struct thread *t) {
     int h = atomic_load_explicit(tcb_cancelhandling(t->tcb), memory_order_relaxed);
@@ -22,13 +36,42 @@ void cancel_test(void) {
         next(pthread_testcancel)();
 }
 
-enum park_result cancel_wait(struct waiter *w, uint64_t deadline, enum park_reason why) {
+enum park_result cancel_wait(struct waiter *w, uint64_t deadline) {
     if (w->g) {
+        atomic_store_explicit(&w->interruptible, true, memory_order_relaxed);
         atomic_thread_fence(memory_order_seq_cst);
         if (unlikely(cancel_pending(thread_of(w->g))))
             g_interrupt(w->g);
     }
-    return lot_wait(w, deadline, why);
+    return lot_wait(w, deadline);
+}
+
+/* ---- in the kernel ---- */
+
+static void on_sigcancel(int sig, siginfo_t *info, void *context) {
+    (void)context;
+    struct thread *t = thread_self();
+    if (sig != SIGCANCEL || info->si_code != SI_TKILL || info->si_pid != sys(SYS_getpid) || !t ||
+        !syscall_inside())
+        return;
+    if (atomic_load_explicit(tcb_cancelhandling(t->tcb), memory_order_relaxed) & CANCEL_ASYNC)
+        cancel_test();
+}
+
+/* NODEFER: the handler may never return, and this M's mask must not keep the signal. */
+void cancel_start(void) {
+    struct arch_sigaction sa = {
+        .handler = (void *)on_sigcancel,
+        .flags = SA_SIGINFO | SA_RESTART | SA_NODEFER | ARCH_SA_RESTORER,
+        .restorer = (void *)arch_sigreturn,
+    };
+    sys(SYS_rt_sigaction, SIGCANCEL, &sa, NULL, sizeof sa.mask);
+}
+
+static void cancel_in_kernel(struct g *g) {
+    int32_t tid = g_kernel_tid(g);
+    if (tid)
+        sys(SYS_tgkill, sys(SYS_getpid), tid, SIGCANCEL);
 }
 
 SHIM_API int shim_cancel(pthread_t th) {
@@ -45,6 +88,7 @@ SHIM_API int shim_cancel(pthread_t th) {
             cancel_test();
         return 0;
     }
-    g_interrupt(t->g);
+    if (!g_interrupt(t->g))
+        cancel_in_kernel(t->g);
     return 0;
 }

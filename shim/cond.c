@@ -95,33 +95,31 @@ static void uncount(pthread_cond_t *c, struct waiter *w) {
 
 static int cond_wait(pthread_cond_t *c, pthread_mutex_t *mp, uint64_t deadline) {
     uintptr_t addr = (uintptr_t)c;
-    bool in_kernel = mutex_in_kernel(mp);
-    struct waiter local, *w = in_kernel ? lot_self_kernel(&local) : lot_self(&local);
-    w->aux = in_kernel ? 0 : (uintptr_t)&mp->__data;
-    cancel_test();
-    struct bucket *b = lot_lock(addr);
-    atomic_fetch_add_explicit(wrefs(c), WREFS_WAITER, memory_order_seq_cst);
-    lot_enqueue(b, w, addr);
-    lot_unlock(b);
-    unsigned depth;
-    int err = mutex_unlock_for_wait(mp, &depth);
-    if (err) { /* not ours to wait with: undo */
-        if (w->g)
-            g_interrupt(w->g);
-        deadline = 0;
-    }
-    if (in_kernel)
-        syscall_enter_block();
-    enum park_result r = cancel_wait(w, deadline, WAIT_COND);
-    if (in_kernel)
-        syscall_exit();
-    if (r != PARK_WOKEN)
-        uncount(c, w);
+    int err = mutex_check_owner(mp);
     if (err)
         return err;
-    mutex_relock_after_wait(mp, depth, w->token);
+    cancel_test();
+    struct waiter local, *w = lot_self(&local);
+    /* A mutex of the kernel's has its waiters there: nobody can be moved to it. */
+    w->aux = mutex_in_kernel(mp) ? 0 : (uintptr_t)&mp->__data;
+    struct bucket *b = lot_lock(addr);
+    atomic_fetch_add_explicit(wrefs(c), WREFS_WAITER, memory_order_seq_cst);
+    lot_enqueue(b, w, addr, WAIT_COND);
+    lot_unlock(b);
+    unsigned depth;
+    mutex_unlock_for_wait(mp, &depth);
+    enum park_result r = cancel_wait(w, deadline);
+    if (r != PARK_WOKEN)
+        uncount(c, w);
+    /* Who was moved to the mutex has had its signal, whatever ended its wait for the mutex: it must
+     * neither say ETIMEDOUT nor die of a cancellation with it. */
+    if (w->token & TOKEN_REQUEUED)
+        r = PARK_WOKEN;
+    err = mutex_relock_after_wait(mp, depth, w->token);
     if (r == PARK_INTERRUPTED)
         cancel_test();
+    if (err)
+        return err;
     return r == PARK_TIMEOUT ? ETIMEDOUT : 0;
 }
 

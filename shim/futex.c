@@ -26,9 +26,9 @@ static long wait_bitset(uintptr_t addr, uint32_t val, uint64_t deadline, uint32_
         g_yield_if_asked();
         return -EAGAIN;
     }
-    lot_enqueue(b, w, addr);
+    lot_enqueue(b, w, addr, WAIT_FUTEX);
     lot_unlock(b);
-    switch (lot_wait(w, deadline, WAIT_FUTEX)) {
+    switch (lot_wait(w, deadline)) {
     case PARK_TIMEOUT:
         return -ETIMEDOUT;
     case PARK_INTERRUPTED:
@@ -161,9 +161,9 @@ static long wake_op(uintptr_t a1, int n1, int n2, uintptr_t a2, uint32_t op) {
     bool second = wake_op_apply(a2, op, &invalid);
     long done = 0;
     if (!invalid) {
-        done = take_waiters(b1, a1, n1, UINT32_MAX, &woken);
+        done = take_waiters(b1, a1, n1 < 1 ? 1 : n1, UINT32_MAX, &woken);
         if (second)
-            done += take_waiters(b2, a2, n2, UINT32_MAX, &woken);
+            done += take_waiters(b2, a2, n2 < 1 ? 1 : n2, UINT32_MAX, &woken);
     }
     lot_unlock_second(b1, b2);
     lot_unlock(b1);
@@ -186,12 +186,33 @@ static long in_kernel(long uaddr, long op, long val, long timeout, long uaddr2, 
     int cmd = (int)op & FUTEX_CMD_MASK;
     bool waits = cmd == FUTEX_WAIT || cmd == FUTEX_WAIT_BITSET || cmd == FUTEX_LOCK_PI ||
                  cmd == FUTEX_LOCK_PI2 || cmd == FUTEX_WAIT_REQUEUE_PI;
-    if (waits)
-        syscall_enter();
-    long r = sys(SYS_futex, uaddr, op, val, timeout, uaddr2, val3);
-    if (waits)
-        syscall_exit();
-    return r;
+    return waits ? LIBC_CALL(sys(SYS_futex, uaddr, op, val, timeout, uaddr2, val3))
+                 : sys(SYS_futex, uaddr, op, val, timeout, uaddr2, val3);
+}
+
+/* A word that may be shared is the kernel's. But who began to wait before that was known is in the
+ * parking lot, so a wake-up goes there as well; it may wake somebody without need, which futex(2)
+ * allows. */
+static long shared_call(long uaddr, long op, long val, long timeout, long uaddr2, long val3) {
+    int cmd = (int)op & FUTEX_CMD_MASK;
+    uint32_t bits = cmd == FUTEX_WAKE_BITSET ? (uint32_t)val3 : FUTEX_BITSET_MATCH_ANY;
+    uint32_t expect = (uint32_t)val3;
+    uintptr_t a1 = (uintptr_t)uaddr, a2 = (uintptr_t)uaddr2;
+    long here = 0;
+    if (cmd == FUTEX_WAKE || cmd == FUTEX_WAKE_BITSET) {
+        here = wake_bitset(a1, (int)val, bits);
+        if (here < 0 || (here && here >= (int)val))
+            return here;
+        val = (int)val - here;
+    } else if (cmd == FUTEX_REQUEUE || cmd == FUTEX_CMP_REQUEUE) {
+        here = requeue(a1, (int)val, (int)timeout, a2, cmd == FUTEX_REQUEUE ? NULL : &expect);
+        if (here < 0)
+            return here;
+    }
+    long r = in_kernel(uaddr, op, val, timeout, uaddr2, val3);
+    if (cmd == FUTEX_WAKE_OP && r >= 0)
+        here = wake_bitset(a1, (int)val, bits) + wake_bitset(a2, (int)timeout, bits);
+    return r < 0 ? (here ? here : r) : r + here;
 }
 
 static bool a2_used(int cmd) {
@@ -208,8 +229,10 @@ long futex_call(long uaddr, long op, long val, long timeout, long uaddr2, long v
     uint32_t expect = (uint32_t)val3;
     bool shared = !(op & FUTEX_PRIVATE_FLAG) &&
                   (mapping_is_shared(a1) || (a2_used(cmd) && mapping_is_shared(a2)));
-    if (passthrough() || shared || a1 % 4 || !a1)
+    if (passthrough() || a1 % 4 || !a1)
         return in_kernel(uaddr, op, val, timeout, uaddr2, val3);
+    if (shared)
+        return shared_call(uaddr, op, val, timeout, uaddr2, val3);
     switch (cmd) {
     case FUTEX_WAIT:
     case FUTEX_WAIT_BITSET: {

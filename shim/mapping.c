@@ -4,7 +4,8 @@
  * kernel knows the waiters; but libstdc++'s atomic waits and old locks leave the flag out on plain
  * private memory. A process gets shared memory only by mapping it, so mappings made with
  * MAP_SHARED and shmat are noted (never forgotten: a stale range is only slower), and words
- * elsewhere are served by the parking lot.
+ * elsewhere are served by the parking lot. A wake-up looks in both places, since a range may have
+ * been noted, wrongly or rightly, after somebody began to wait there.
  */
 #include "shim/mapping.h"
 #include "shim/shim.h"
@@ -12,29 +13,62 @@
 #include <sys/mman.h>
 #include <sys/shm.h>
 
-#define RANGES 256 /* beyond, all memory counts as shared */
+#define RANGES 256 /* when they are used up, all become the one that spans them */
 
 static struct lock add_lock;
-static struct range { uintptr_t lo, hi; } ranges[RANGES];
+static struct range { _Atomic uintptr_t lo, hi; } ranges[RANGES];
 static _Atomic uint32_t nranges; /* released after the entry is written */
+
+static uintptr_t lo_of(uint32_t i) {
+    return atomic_load_explicit(&ranges[i].lo, memory_order_relaxed);
+}
+
+static uintptr_t hi_of(uint32_t i) {
+    return atomic_load_explicit(&ranges[i].hi, memory_order_relaxed);
+}
+
+/* Ranges only ever grow, the upper end first, so that a reader never misses an address. */
+static void range_widen(uint32_t i, uintptr_t lo, uintptr_t hi) {
+    if (hi > hi_of(i))
+        atomic_store_explicit(&ranges[i].hi, hi, memory_order_release);
+    if (lo < lo_of(i))
+        atomic_store_explicit(&ranges[i].lo, lo, memory_order_release);
+}
+
+static void range_add_locked(uintptr_t lo, uintptr_t hi) {
+    uint32_t n = atomic_load_explicit(&nranges, memory_order_relaxed);
+    for (uint32_t i = 0; i < n; i++)
+        if (lo <= hi_of(i) && hi >= lo_of(i)) {
+            range_widen(i, lo, hi);
+            return;
+        }
+    if (n == RANGES) {
+        for (uint32_t i = 1; i < n; i++)
+            range_widen(0, lo_of(i), hi_of(i));
+        range_widen(0, lo, hi);
+        atomic_store_explicit(&nranges, 1, memory_order_release);
+        return;
+    }
+    atomic_store_explicit(&ranges[n].lo, lo, memory_order_relaxed);
+    atomic_store_explicit(&ranges[n].hi, hi, memory_order_relaxed);
+    atomic_store_explicit(&nranges, n + 1, memory_order_release);
+}
 
 void mapping_note_shared(const void *at, size_t size) {
     lock_acquire(&add_lock);
-    uint32_t n = atomic_load_explicit(&nranges, memory_order_relaxed);
-    if (n < RANGES) {
-        ranges[n] = (struct range){(uintptr_t)at, (uintptr_t)at + size};
-        atomic_store_explicit(&nranges, n + 1, memory_order_release);
-    }
+    range_add_locked((uintptr_t)at, (uintptr_t)at + size);
     lock_release(&add_lock);
 }
 
 bool mapping_is_shared(uintptr_t addr) {
     uint32_t n = atomic_load_explicit(&nranges, memory_order_acquire);
     for (uint32_t i = 0; i < n; i++)
-        if (addr >= ranges[i].lo && addr < ranges[i].hi)
+        if (addr >= lo_of(i) && addr < hi_of(i))
             return true;
-    return n == RANGES;
+    return false;
 }
+
+void mapping_reset_child(void) { add_lock = (struct lock){0}; }
 
 void mapping_note_mmap(const void *at, size_t size, int flags) {
     int type = flags & MAP_TYPE;

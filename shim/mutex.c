@@ -83,9 +83,9 @@ static int lock_slow(mutex *m, uint64_t deadline, bool contended) {
             lot_unlock(b);
             continue;
         }
-        lot_enqueue(b, w, addr);
+        lot_enqueue(b, w, addr, WAIT_MUTEX);
         lot_unlock(b);
-        enum park_result r = lot_wait(w, deadline, WAIT_MUTEX);
+        enum park_result r = lot_wait(w, deadline);
         if (r == PARK_WOKEN && w->token & TOKEN_OWNER)
             return 0;
         if (r == PARK_TIMEOUT)
@@ -229,15 +229,20 @@ SHIM_API int shim_mutex_unlock(pthread_mutex_t *mp) {
  * A wait releases a recursive mutex whole and takes it back as deep as it was. __nusers keeps
  * counting the waiter, as in glibc, so that destroying the mutex meanwhile is EBUSY. */
 
+int mutex_check_owner(const pthread_mutex_t *mp) {
+    const mutex *m = &mp->__data;
+    bool checks = m->__kind & KIND_ROBUST ||
+                  (m->__kind & KIND_TYPE) == PTHREAD_MUTEX_RECURSIVE_NP ||
+                  (m->__kind & KIND_TYPE) == PTHREAD_MUTEX_ERRORCHECK_NP;
+    return checks && (m->__owner != self_tid() || !m->__lock) ? EPERM : 0;
+}
+
 int mutex_unlock_for_wait(pthread_mutex_t *mp, unsigned *depth) {
     mutex *m = &mp->__data;
     *depth = 0;
     if (mutex_in_kernel(mp))
         return next(pthread_mutex_unlock)(mp);
-    int type = m->__kind & KIND_TYPE;
-    if (type == PTHREAD_MUTEX_RECURSIVE_NP || type == PTHREAD_MUTEX_ERRORCHECK_NP) {
-        if (m->__owner != self_tid() || !atomic_load_explicit(lock_word(m), memory_order_relaxed))
-            return EPERM;
+    if ((m->__kind & KIND_TYPE) == PTHREAD_MUTEX_RECURSIVE_NP) {
         *depth = m->__count;
         m->__count = 0;
     }

@@ -172,9 +172,9 @@ static int lock_slow(rwlock *l, uint32_t tag, uint64_t deadline) {
             lot_unlock(b);
             continue;
         }
-        lot_enqueue(b, w, addr);
+        lot_enqueue(b, w, addr, WAIT_RWLOCK);
         lot_unlock(b);
-        enum park_result r = lot_wait(w, deadline, WAIT_RWLOCK);
+        enum park_result r = lot_wait(w, deadline);
         if (r == PARK_WOKEN)
             return 0; /* it was handed to us */
         give_up(l);

@@ -55,9 +55,9 @@ static enum park_result sem_sleep(struct new_sem *s, uint64_t deadline) {
     if (VALUE(d)) {
         lot_unlock(b);
     } else {
-        lot_enqueue(b, w, addr);
+        lot_enqueue(b, w, addr, WAIT_SEM);
         lot_unlock(b);
-        r = cancel_wait(w, deadline, WAIT_SEM);
+        r = cancel_wait(w, deadline);
     }
     atomic_fetch_sub_explicit(&s->data, ONE_WAITER, memory_order_relaxed);
     return r;
@@ -123,10 +123,13 @@ SHIM_API int shim_sem_post(sem_t *sp) {
                                                     memory_order_relaxed));
     if (!WAITERS(d))
         return 0;
-    /* From here on s is an address only: the waiter may have destroyed it. */
+    /* From here on s is an address only: the waiter may have destroyed it, and somebody may wait
+     * for something else there by now. */
     uintptr_t addr = (uintptr_t)s;
     struct bucket *b = lot_lock(addr);
     struct waiter *w = lot_first(b, addr);
+    while (w && w->reason != WAIT_SEM)
+        w = lot_next(w);
     if (w)
         lot_dequeue(b, w);
     lot_unlock(b);

@@ -45,21 +45,19 @@ static inline void *next_get(enum next_id id) {
 #define next(name) ((__typeof__(name) *)next_get(NEXT_##name))
 
 /* A call of libc's that may block, from a goroutine: the P is kept until sysmon takes it, or
- * (_BLOCK) given away at once. errno survives. */
-#define LIBC_CALL(call)                                                                            \
+ * (_BLOCK) given away at once. errno survives. libc acts on a cancellation request inside it; the
+ * personality then ends the bracket while the frame is unwound. */
+#define BRACKETED(enter, call)                                                                     \
     ({                                                                                             \
-        syscall_enter();                                                                           \
+        ARCH_ON_UNWIND(bracket_personality);                                                       \
+        bool outer_ = enter();                                                                     \
         __auto_type r_ = (call);                                                                   \
-        syscall_exit();                                                                            \
+        if (likely(outer_))                                                                        \
+            syscall_exit();                                                                        \
         r_;                                                                                        \
     })
-#define LIBC_CALL_BLOCK(call)                                                                      \
-    ({                                                                                             \
-        syscall_enter_block();                                                                     \
-        __auto_type r_ = (call);                                                                   \
-        syscall_exit();                                                                            \
-        r_;                                                                                        \
-    })
+#define LIBC_CALL(call) BRACKETED(syscall_enter, call)
+#define LIBC_CALL_BLOCK(call) BRACKETED(syscall_enter_block, call)
 
 /* ---- settings ---- */
 
@@ -113,6 +111,11 @@ struct thread *thread_find(pthread_t t);
 /* Starts the runtime at the first thread creation. True if it runs; false: libc's own threads. */
 bool runtime_start(void);
 void shim_reset_child(void);
+void once_reset_child(void);
+/* Ends the calling thread. Its result, if any, is already in the TCB. */
+_Noreturn void thread_end(void);
+/* rt_sigprocmask(2), noted. */
+long sigmask_syscall(long how, long set, long old, long size);
 
 /* The id that identifies the owner of a lock: TCB.tid, as glibc uses. Any thread, any time. */
 static inline int32_t self_tid(void) {
@@ -127,7 +130,9 @@ static inline int32_t self_tid(void) {
 /* Acts on a pending cancellation request; may not return. A cancellation point calls it. */
 void cancel_test(void);
 /* lot_wait for cancellation points: a request that is there or comes ends it as INTERRUPTED. */
-enum park_result cancel_wait(struct waiter *w, uint64_t deadline, enum park_reason why);
+enum park_result cancel_wait(struct waiter *w, uint64_t deadline);
+/* At the runtime's start: takes the signal that ends a call in the kernel. */
+void cancel_start(void);
 
 /* ---- time ---- */
 
@@ -145,12 +150,30 @@ int deadline_rel(const struct timespec *rel, uint64_t *deadline);
 
 /* True for kinds that only the kernel's protocol serves (process-shared, robust, PRIO_PROTECT). */
 bool mutex_in_kernel(const pthread_mutex_t *mp);
-/* Unlock and relock around a condition wait; see mutex.c. */
+/* EPERM if it is of a kind that knows its owner and the caller is not it; else 0. */
+int mutex_check_owner(const pthread_mutex_t *mp);
+/* Unlock and relock around a condition wait, the former after that check; see mutex.c. */
 int mutex_unlock_for_wait(pthread_mutex_t *mp, unsigned *depth);
 int mutex_relock_after_wait(pthread_mutex_t *mp, unsigned depth, uint8_t token);
 
 /* Runs init through a frame whose unwinding (exception, cancellation) calls once_unwound. */
 void once_call(void (*init)(void));
+
+/* ---- jmp_bufs ---- */
+
+#define JB_RSP 6 /* sysdeps/x86_64/jmpbuf-offsets.h */
+#define JB_PC 7
+
+static inline uintptr_t jmp_mangle(uintptr_t v) { /* PTR_MANGLE, sysdeps/unix/sysv/linux/x86_64 */
+    v ^= *(const uintptr_t *)(arch_tp() + 0x30);
+    return v << 17 | v >> 47;
+}
+
+/* The stack pointer that a jump to these saved registers sets. */
+static inline uintptr_t jmp_buf_sp(const long *regs) {
+    uintptr_t v = (uintptr_t)regs[JB_RSP];
+    return (v >> 17 | v << 47) ^ *(const uintptr_t *)(arch_tp() + 0x30);
+}
 
 /* ---- prototypes that glibc's headers hide (fortified callers) ---- */
 ssize_t __read_chk(int fd, void *buf, size_t n, size_t size);

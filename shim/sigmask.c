@@ -32,6 +32,13 @@ SHIM_API int shim_pthread_sigmask(int how, const sigset_t *set, sigset_t *old) {
     return err;
 }
 
+long sigmask_syscall(long how, long set, long old, long size) {
+    long r = sys(SYS_rt_sigprocmask, how, set, old, size);
+    if (!r)
+        note_changed();
+    return r;
+}
+
 SHIM_API int shim_sigprocmask(int how, const sigset_t *set, sigset_t *old) {
     int r = next(sigprocmask)(how, set, old);
     if (getg() && set && !r)
@@ -41,8 +48,21 @@ SHIM_API int shim_sigprocmask(int how, const sigset_t *set, sigset_t *old) {
 
 /* ---- jumps that restore a set by a system call inside libc ---- */
 
+/* True if sp lies on the alternate stack on which the caller runs. */
+static bool on_alternate_stack(uintptr_t sp) {
+    stack_t ss;
+    if (sigaltstack(NULL, &ss) || !(ss.ss_flags & SS_ONSTACK))
+        return false;
+    return sp - (uintptr_t)ss.ss_sp < ss.ss_size;
+}
+
 static void note_jump(const struct __jmp_buf_tag *env) {
-    if (getg() && env->__mask_was_saved)
+    if (!getg())
+        return;
+    uintptr_t sp = jmp_buf_sp(env->__jmpbuf);
+    if (syscall_inside() && !on_alternate_stack(sp)) /* we are in a signal handler */
+        syscall_unwind_to(sp);
+    if (env->__mask_was_saved)
         g_sigmask_note(kernel_set(&env->__saved_mask));
 }
 

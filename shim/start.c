@@ -6,6 +6,7 @@
  * says why.
  */
 #include "shim/config.h"
+#include "shim/mapping.h"
 #include "shim/shim.h"
 
 #include <linux/rseq.h>
@@ -22,7 +23,6 @@
 
 void thread_exited(struct g *g);
 void thread_describe(struct g *g, char *buf, size_t size);
-_Noreturn void thread_end(struct thread *t);
 
 /* State table of `started`: 0 not yet, 1 somebody starts it, 2 runs, 3 cannot (libc's threads). */
 enum { NOT_YET, STARTING, RUNS, CANNOT };
@@ -83,22 +83,7 @@ static void rseq_unregister(void) {
 
 /* Where the first thread's pthread_exit unwinds to, in place of glibc's __libc_start_call_main:
  * that would end the kernel thread, which is an M and serves others. */
-static void first_thread_ended(void) { thread_end(thread_self()); }
-
-#define JB_RBP 1 /* sysdeps/x86_64/jmpbuf-offsets.h */
-#define JB_RSP 6
-#define JB_PC 7
-
-static uintptr_t mangle(uintptr_t v) { /* PTR_MANGLE, sysdeps/unix/sysv/linux/x86_64 */
-    uintptr_t guard = *(uintptr_t *)(arch_tp() + 0x30);
-    v ^= guard;
-    return v << 17 | v >> 47;
-}
-
-static uintptr_t demangle(uintptr_t v) {
-    uintptr_t guard = *(uintptr_t *)(arch_tp() + 0x30);
-    return (v >> 17 | v << 47) ^ guard;
-}
+static void first_thread_ended(void) { thread_end(); }
 
 static void redirect_first_exit(void) {
     static __pthread_unwind_buf_t buf;
@@ -107,10 +92,10 @@ static void redirect_first_exit(void) {
         return;
     memcpy(&buf, *slot, sizeof buf);
     long *regs = (long *)buf.__cancel_jmp_buf[0].__cancel_jmp_buf;
-    uintptr_t sp = demangle((uintptr_t)regs[JB_RSP]);
+    uintptr_t sp = jmp_buf_sp(regs);
     /* A jump to the function's first instruction: the stack as after a call. */
-    regs[JB_RSP] = (long)mangle((sp & ~(uintptr_t)15) - 8);
-    regs[JB_PC] = (long)mangle((uintptr_t)first_thread_ended);
+    regs[JB_RSP] = (long)jmp_mangle((sp & ~(uintptr_t)15) - 8);
+    regs[JB_PC] = (long)jmp_mangle((uintptr_t)first_thread_ended);
     *slot = &buf;
 }
 
@@ -149,6 +134,7 @@ static bool start(void) {
     }
     adopt_first();
     redirect_first_exit();
+    cancel_start();
     if (cfg.sigquit)
         config_sigquit();
     return true;
@@ -182,5 +168,7 @@ void shim_reset_child(void) {
     if (atomic_load(&started) != RUNS)
         return;
     sched_reset_child();
+    once_reset_child();
+    mapping_reset_child();
     atomic_store(&started, NOT_YET);
 }

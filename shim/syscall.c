@@ -73,6 +73,10 @@ SHIM_API long shim_syscall(long nr, long a, long b, long c, long d, long e, long
         r = t->tid;
     else if (nr == SYS_sched_yield && g_yield())
         r = 0;
+    else if (nr == SYS_exit && t)
+        thread_end(); /* the kernel thread is an M, which serves others */
+    else if (nr == SYS_rt_sigprocmask && t && b)
+        r = sigmask_syscall(a, b, c, d);
     else if (nr == SYS_rseq && t)
         r = -ENOSYS; /* registered areas would move between kernel threads (DANGERS X3) */
     else if (t && (unsigned long)nr < sizeof may_block && may_block[nr])

@@ -32,10 +32,14 @@ static int32_t tid_make(const struct g *g) {
 
 /* ---- exit ---- */
 
-_Noreturn void thread_end(struct thread *t) {
-    tcb_leave(t->tcb);
-    if (g_leave())
-        exit(0); /* a process whose threads have all ended */
+_Noreturn void thread_end(void) {
+    tcb_leave(arch_tp());
+    /* A process whose threads have all ended; or a child of a fork, whose one thread this is. */
+    struct thread *t = thread_self();
+    if (t)
+        tcb_robust_abandon(t->tcb, t->tid);
+    if (!t || g_leave())
+        exit(0);
     /* A stack that does not stay with its G takes its identity along (it is the program's
      * memory, or unmapped). glibc's lock and free are for Gs, so it is done here. The first
      * thread's identity is the process's and stays. */
@@ -62,7 +66,7 @@ static void thread_main(struct g *g) {
             r = t->start(t->arg);
         *tcb_result(t->tcb) = r;
     }
-    thread_end(t);
+    thread_end();
 }
 
 /* sched_host.g_exited: the stack is free. On g0 or another G; must not block. */
@@ -251,15 +255,20 @@ static enum park_result join_wait(struct thread *t, uint64_t deadline) {
             lot_unlock(b);
             return PARK_WOKEN;
         }
-        lot_enqueue(b, w, addr);
+        lot_enqueue(b, w, addr, WAIT_JOIN);
         lot_unlock(b);
-        enum park_result r = cancel_wait(w, deadline, WAIT_JOIN);
+        enum park_result r = cancel_wait(w, deadline);
         if (r == PARK_TIMEOUT)
             return r;
         if (r == PARK_INTERRUPTED) {
+            struct thread *self = thread_self();
+            if (self)
+                atomic_store(&self->joining, NULL);
             join_unclaim(t);
             cancel_test();
             atomic_fetch_or_explicit(&t->state, THREAD_JOINED, memory_order_acq_rel);
+            if (self)
+                atomic_store(&self->joining, t);
         }
     }
 }

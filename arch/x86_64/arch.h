@@ -59,6 +59,20 @@ static inline uint32_t arch_tp_read32(uintptr_t offset) {
     return v;
 }
 
+/* In a C function: when its frame is unwound, `personality` of unwind.S is called. */
+#define ARCH_ON_UNWIND(personality)                                                                \
+    __asm__ volatile(".cfi_personality 0x1b, " #personality "\n\t.cfi_lsda 0x1b, arch_no_lsda")
+
+/* What the kernel takes as a signal's action: rt_sigaction(2) without libc's own checks. */
+struct arch_sigaction {
+    void *handler;
+    uint64_t flags;
+    void *restorer;
+    uint64_t mask;
+};
+#define ARCH_SA_RESTORER 0x04000000
+void arch_sigreturn(void); /* the restorer of every such action; never called */
+
 static inline void arch_pause(void) { __builtin_ia32_pause(); }
 
 /* A cheap, roughly constant-rate counter; only differences on one thread mean anything. */
