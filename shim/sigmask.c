@@ -60,8 +60,12 @@ static void note_jump(const struct __jmp_buf_tag *env) {
     if (!getg())
         return;
     uintptr_t sp = jmp_buf_sp(env->__jmpbuf);
-    if (syscall_inside() && !on_alternate_stack(sp)) /* we are in a signal handler */
+    if (syscall_inside() && !on_alternate_stack(sp)) {
+        /* In a signal handler, which has its own mask in the kernel. It becomes the G's, since the
+         * end of the bracket may be on another kernel thread. */
+        note_changed();
         syscall_unwind_to(sp);
+    }
     if (env->__mask_was_saved)
         g_sigmask_note(kernel_set(&env->__saved_mask));
 }
