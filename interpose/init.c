@@ -79,6 +79,24 @@ static uint32_t procs_read(const char *word) {
 
 /* ---- GTHREAD_DEBUG ---- */
 
+/* SEED or SEED:FROM-TO, all of it up to `end`. */
+static bool chaos_read(const char *word, const char *end, struct chaos_config *cfg) {
+    char *at;
+    struct chaos_config c = {.on = true, .to = UINT64_MAX};
+    if (*word < '0' || *word > '9')
+        return false;
+    c.seed = strtoull(word, &at, 0);
+    if (*at == ':' && at[1] >= '0' && at[1] <= '9') {
+        c.from = strtoull(at + 1, &at, 10);
+        if (*at != '-' || at[1] < '0' || at[1] > '9')
+            return false;
+        c.to = strtoull(at + 1, &at, 10);
+    }
+    if (at == end)
+        *cfg = c;
+    return at == end;
+}
+
 static bool debug_word(const char *w, size_t n, struct sched_config *cfg) {
 #define IS(text) (n == sizeof(text) - 1 && memcmp(w, text, n) == 0)
     if (IS("fsbase=prctl"))
@@ -87,6 +105,8 @@ static bool debug_word(const char *w, size_t n, struct sched_config *cfg) {
         cfg->sigquit = true;
     else if (IS("glibc=unknown"))
         glibc_pretend_unknown = true;
+    else if (n > 6 && memcmp(w, "chaos=", 6) == 0)
+        return chaos_read(w + 6, w + n, &cfg->chaos);
     else if (n > 11 && memcmp(w, "schedtrace=", 11) == 0)
         return (cfg->schedtrace_ms = (uint32_t)strtoul(w + 11, NULL, 10)) > 0;
     else
@@ -100,7 +120,7 @@ static void debug_read(const char *words, struct sched_config *cfg) {
         size_t n = strcspn(words, ",");
         if (n && !debug_word(words, n, cfg))
             complain("GTHREAD_DEBUG: %.*s: no such switch (there are: fsbase=prctl, "
-                     "schedtrace=MS, sigquit, glibc=unknown)",
+                     "schedtrace=MS, sigquit, chaos=SEED[:FROM-TO], glibc=unknown)",
                      (int)(n > 80 ? 80 : n), words);
         words += n + (words[n] == ',');
     }

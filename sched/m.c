@@ -131,6 +131,7 @@ int sched_start(const struct sched_config *cfg, const struct sched_host *host, u
                 void *g0_lo, void *g0_hi) {
     sched.cfg = *cfg;
     sched.host = host;
+    chaos_start(&cfg->chaos, cfg->procs);
     sched.start_ns = nanotime();
     sched.start_cycles = arch_cycles();
     atomic_store(&sched.next_gid, 1);

@@ -48,6 +48,8 @@ void lot_unlock(struct bucket *b) { lock_release(&b->lock); }
 
 struct bucket *lot_try_lock_second(struct bucket *held, uintptr_t addr) {
     struct bucket *b = bucket_of(addr);
+    if (chaos(4, "fails to lock a second bucket"))
+        return NULL;
     return b == held || lock_try(&b->lock) ? b : NULL;
 }
 
@@ -172,6 +174,7 @@ void lot_timeout(struct g *g, uint32_t seq) {
 bool g_interrupt(struct g *g) { return lot_end(&g->w, NULL, PARK_INTERRUPTED); }
 
 void lot_ready(struct waiter *w) {
+    chaos_late("lot_ready");
     if (w->g) {
         g_ready(w->g);
         return;
@@ -228,6 +231,7 @@ enum park_result lot_wait(struct waiter *w, uint64_t deadline) {
     p_count(g->m->p, CNT_PARK);
     if (deadline != TIME_FOREVER)
         timer_add(g->m->p, g, deadline, w->seq);
+    chaos_late("lot_wait");
     uint32_t readied = G_READIED;
     if (!atomic_compare_exchange_strong_explicit(&g->status, &readied, G_RUNNING,
                                                  memory_order_acq_rel, memory_order_relaxed))
@@ -239,6 +243,8 @@ enum park_result lot_wait(struct waiter *w, uint64_t deadline) {
 }
 
 bool lot_waited(const struct waiter *w, uint64_t ns) {
+    if (unlikely(chaos_on)) /* real time would make two runs differ */
+        return chaos_draw(4, "hands over");
     uint64_t cycles = arch_cycles() - w->since;
     /* cycles/ns * ns, with the rate since the start; before that the guess of 2 GHz. */
     static _Atomic uint64_t per_us = 2000;

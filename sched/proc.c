@@ -73,7 +73,7 @@ void queue_runnable(struct g *g) {
     if (!npidle())
         return;
     struct g *self = getg();
-    if (!ring_empty(p) || self->long_runner)
+    if (!ring_empty(p) || self->long_runner || chaos(2, "wakes an M"))
         wakep();
     else
         self->lone_cycles = arch_cycles();
@@ -114,6 +114,8 @@ static void exec_prepare(struct m *m, struct g *g, bool inherit) {
     m->curg = g;
     status_set(g, G_RUNNING);
     p_count(p, CNT_SWITCH);
+    if (unlikely(chaos_on))
+        chaos_note_turn(g->id);
     if (!inherit) {
         atomic_store_explicit(&p->schedtick,
                               atomic_load_explicit(&p->schedtick, memory_order_relaxed) + 1,
@@ -130,6 +132,8 @@ static struct g *pick_local(struct p *p, bool *inherit) {
         return NULL;
     if (tick % TIMERS_EVERY == 0)
         timers_check(p);
+    if (chaos(16, "looks everywhere for the next one"))
+        return NULL;
     return runq_get(p, inherit);
 }
 
@@ -203,6 +207,7 @@ void switch_finish(struct m *m) {
     case FIN_NONE:
         break;
     case FIN_PARK:
+        chaos_late("FIN_PARK");
         if (atomic_compare_exchange_strong_explicit(&prev->status, &parking, G_WAITING,
                                                     memory_order_acq_rel, memory_order_relaxed))
             break;
@@ -245,7 +250,7 @@ static uint32_t gcd(uint32_t a, uint32_t b) {
 static bool moves_on(struct p *victim) {
     uint64_t before = atomic_load_explicit(&victim->counter[CNT_SWITCH], memory_order_relaxed);
     uint64_t start = arch_cycles();
-    while (arch_cycles() - start < GRACE_CYCLES)
+    while (arch_cycles() - start < GRACE_CYCLES && !chaos_on)
         arch_pause();
     return atomic_load_explicit(&victim->counter[CNT_SWITCH], memory_order_relaxed) != before;
 }
@@ -301,6 +306,7 @@ bool g_yield(void) {
 }
 
 void g_yield_if_asked(void) {
+    chaos_point("a call that programs repeat");
     struct p *p = p_self();
     if (p && unlikely(atomic_load_explicit(&p->preempt, memory_order_relaxed)))
         g_yield();
@@ -425,6 +431,7 @@ static void stopm(struct m *m) {
     sched.midle = m;
     sched.nmidle++;
     lock_release(&sched.lock);
+    chaos_late("stopm");
     if (need_m()) /* somebody may have looked for an idle M just before we were one */
         wakep();
     while (!atomic_load_explicit(&m->park, memory_order_acquire))
@@ -523,6 +530,10 @@ static struct g *find_with_p(struct m *m, bool *inherit) {
     timers_check(p);
     uint32_t tick = atomic_load_explicit(&p->counter[CNT_SWITCH], memory_order_relaxed);
     struct g *g = tick % GLOBAL_EVERY == 0 ? take_global(p, 1) : NULL;
+    if (!g && runq_has_room(p) && chaos(8, "takes from the others first")) {
+        g = take_global(p, 1);
+        g = g ? g : steal_work(p, true);
+    }
     if (!g)
         g = runq_get(p, inherit);
     if (!g)
@@ -553,6 +564,7 @@ static bool stop_and_recheck(struct m *m) {
         m->spinning = false;
         atomic_fetch_sub_explicit(&sched.nmspinning, 1, memory_order_seq_cst);
     }
+    chaos_late("stop");
     atomic_thread_fence(memory_order_seq_cst); /* stop, (2) */
     if (!any_queued() && timers_next() > nanotime())
         return false;
@@ -599,5 +611,6 @@ _Noreturn void m_loop(struct m *m) {
     }
 }
 
+bool sched_by_clock(void) { return !chaos_on || sched.cfg.procs > 1; }
 uint32_t sched_procs(void) { return sched.cfg.procs; }
 bool sched_running(void) { return atomic_load_explicit(&sched.running, memory_order_acquire); }

@@ -34,7 +34,7 @@ static bool runq_put_slow(struct p *p, struct g *g, uint32_t head, uint32_t tail
 
 /* Owner of p only. next: into runnext, what was there goes to the ring's tail. */
 void runq_put(struct p *p, struct g *g, bool next) {
-    if (next) {
+    if (next && !chaos(4, "does not run it next")) {
         g = atomic_exchange_explicit(&p->runnext, g, memory_order_acq_rel);
         if (!g)
             return;
@@ -52,8 +52,7 @@ void runq_put(struct p *p, struct g *g, bool next) {
     }
 }
 
-/* Owner of p only. *inherit: the G goes on in the slice of the one before it. */
-struct g *runq_get(struct p *p, bool *inherit) {
+static struct g *get_in_order(struct p *p, bool *inherit) {
     struct g *next = atomic_load_explicit(&p->runnext, memory_order_relaxed);
     uint32_t head = load_acq(&p->runqhead);
     uint32_t tail = atomic_load_explicit(&p->runqtail, memory_order_relaxed);
@@ -68,12 +67,22 @@ struct g *runq_get(struct p *p, bool *inherit) {
     p->runnext_streak = 0;
     for (;;) {
         if (head == tail) /* stolen empty meanwhile: then runnext is due after all */
-            return next ? runq_get(p, inherit) : NULL;
+            return next ? get_in_order(p, inherit) : NULL;
         struct g *g = atomic_load_explicit(&p->runq[head % RUNQ_SIZE], memory_order_relaxed);
         if (atomic_compare_exchange_strong_explicit(&p->runqhead, &head, head + 1,
                                                     memory_order_acq_rel, memory_order_acquire))
             return g;
     }
+}
+
+/* Owner of p only. *inherit: the G goes on in the slice of the one before it. */
+struct g *runq_get(struct p *p, bool *inherit) {
+    struct g *g = get_in_order(p, inherit);
+    for (int i = 0; i < 3 && g && chaos(3, "runs another one first"); i++) {
+        runq_put(p, g, false);
+        g = get_in_order(p, inherit);
+    }
+    return g;
 }
 
 /* Racy for all but the owner. runnext is read between two reads of the ring, so that a kick of
@@ -117,7 +126,12 @@ static uint32_t runq_grab(struct p *p, struct p *victim, uint32_t tail, bool tak
     }
 }
 
-/* Steals half of victim's ring into p's (whose owner calls) and returns one of them. */
+bool runq_has_room(struct p *p) {
+    return atomic_load_explicit(&p->runqtail, memory_order_relaxed) - load_acq(&p->runqhead) <=
+           RUNQ_SIZE / 2;
+}
+
+/* Steals half of victim's ring into p's (whose owner calls), which has room, and returns one. */
 struct g *runq_steal(struct p *p, struct p *victim, bool take_next) {
     uint32_t tail = atomic_load_explicit(&p->runqtail, memory_order_relaxed);
     uint32_t n = runq_grab(p, victim, tail, take_next);

@@ -272,6 +272,7 @@ void slot_drop(struct g *g);                  /* unmaps a stack that belongs to 
 void runq_put(struct p *p, struct g *g, bool next);
 struct g *runq_get(struct p *p, bool *inherit);
 bool runq_empty(struct p *p);
+bool runq_has_room(struct p *p); /* for what a steal brings. Owner of p only */
 struct g *runq_steal(struct p *p, struct p *victim, bool take_next);
 void globq_put_locked(struct g *g);
 struct g *globq_get_locked(struct p *p, uint32_t max);
@@ -289,6 +290,7 @@ struct p *pidle_get_locked(void);
 void pidle_put_locked(struct p *p);
 _Noreturn void m_loop(struct m *m);
 bool p_has_work(struct p *p);
+bool sched_by_clock(void); /* false: a seed is to decide, not the clock (chaos with one P) */
 uint64_t rng_next(struct p *p);
 
 /* m.c */

@@ -10,6 +10,7 @@
 #ifndef GTHREAD_SCHED_H
 #define GTHREAD_SCHED_H
 
+#include "sched/chaos.h"
 #include "sched/lock.h"
 
 #include <stddef.h>
@@ -56,6 +57,7 @@ struct sched_config {
     bool stats;             /* counters at exit */
     bool sigquit;           /* SIGQUIT dumps all Gs */
     bool fs_by_syscall;     /* never wrfsbase */
+    struct chaos_config chaos;
 };
 
 #define SCHED_MAX_PROCS 1024

@@ -73,15 +73,22 @@ void syscall_exit(void) {
     struct g *g = getg();
     if (!g || status_of(g) != G_SYSCALL)
         return;
+    chaos_late("syscall_exit");
     struct m *m = g->m;
     struct p *p = m->p;
     uint64_t seq = m->syscall_seq;
     if (p && atomic_compare_exchange_strong_explicit(&p->sysword, &seq, seq + 1,
                                                      memory_order_acquire, memory_order_relaxed)) {
-        status_set(g, G_RUNNING);
-        /* A G that only makes short calls is never retaken; the 10 ms rule reaches it here. */
-        if (unlikely(atomic_load_explicit(&p->preempt, memory_order_relaxed)))
-            g_yield();
+        if (sched.cfg.procs > 1 && chaos(8, "loses its P in a system call")) {
+            handoffp(p);
+            syscall_exit_slow(g);
+        } else {
+            status_set(g, G_RUNNING);
+            chaos_point("a system call");
+            /* A G that only makes short calls is never retaken; the 10 ms rule reaches it here. */
+            if (unlikely(atomic_load_explicit(&p->preempt, memory_order_relaxed)))
+                g_yield();
+        }
     } else {
         syscall_exit_slow(g);
     }

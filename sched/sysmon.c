@@ -44,8 +44,8 @@ static bool retake_syscall(struct p *p, struct look *l, uint64_t now) {
         l->sys_since = now;
         return false;
     }
-    if (runq_empty(p) && idle_ps() + atomic_load(&sched.nmspinning) > 0 &&
-        now - l->sys_since < SLICE_NS)
+    bool wanted = !runq_empty(p) || idle_ps() + atomic_load(&sched.nmspinning) == 0;
+    if (!(wanted && sched_by_clock()) && now - l->sys_since < SLICE_NS)
         return false;
     if (!atomic_compare_exchange_strong_explicit(&p->sysword, &w, w + 1, memory_order_acq_rel,
                                                  memory_order_relaxed))
@@ -65,7 +65,7 @@ static bool look_at(struct p *p, struct look *l, uint64_t now) {
     if (tick != l->schedtick) {
         l->schedtick = tick;
         l->tick_since = now;
-    } else if (now - l->tick_since >= SLICE_NS && somebody_waits_for(p, now)) {
+    } else if (now - l->tick_since >= SLICE_NS && somebody_waits_for(p, now) && sched_by_clock()) {
         atomic_store_explicit(&p->preempt, true, memory_order_relaxed);
     }
     uint64_t switches = atomic_load_explicit(&p->counter[CNT_SWITCH], memory_order_relaxed);

@@ -43,6 +43,11 @@ void stats_print(void) {
     for (int c = 0; c < P_COUNTERS; c++)
         n += snprintf(out + n, sizeof out - (size_t)n, "gthread:   %s=%lu\n", counter_names[c],
                       (unsigned long)counter_sum((enum p_counter)c));
+    if (chaos_on)
+        n += snprintf(out + n, sizeof out - (size_t)n,
+                      "gthread:   chaos=%lu decisions=%lu fingerprint=%016lx\n",
+                      (unsigned long)sched.cfg.chaos.seed, (unsigned long)chaos_decisions(),
+                      (unsigned long)chaos_fingerprint());
     sys(SYS_write, 2, out, n);
 }
 

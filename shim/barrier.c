@@ -18,6 +18,7 @@ SHIM_API int shim_barrier_wait(pthread_barrier_t *bp) {
     struct barrier *bar = (struct barrier *)bp;
     if (passthrough() || bar->shared)
         return LIBC_CALL_BLOCK(next(pthread_barrier_wait)(bp));
+    chaos_point("a barrier");
     uintptr_t addr = (uintptr_t)bar;
     struct wake_list woken = {0};
     struct bucket *b = lot_lock(addr);
@@ -61,6 +62,7 @@ SHIM_API int shim_barrier_destroy(pthread_barrier_t *bp) {
 
 SHIM_API int shim_spin_lock(pthread_spinlock_t *lock) {
     _Atomic int *l = (_Atomic int *)lock;
+    chaos_point("a spin lock");
     while (atomic_exchange_explicit(l, 0, memory_order_acquire) != 1) {
         for (int i = 0; i < SPIN_TRIES && atomic_load_explicit(l, memory_order_relaxed) != 1; i++)
             arch_pause();
@@ -145,6 +147,7 @@ static __attribute__((noinline)) int once_slow(_Atomic int *once, void (*init)(v
 
 SHIM_API int shim_once(pthread_once_t *op, void (*init)(void)) {
     _Atomic int *once = (_Atomic int *)op;
+    chaos_point("pthread_once");
     if (likely(atomic_load_explicit(once, memory_order_acquire) == ONCE_DONE))
         return 0;
     return passthrough() ? next(pthread_once)(op, init) : once_slow(once, init);

@@ -25,7 +25,7 @@
 
 #define SIGCANCEL 32 /* what libc uses for the same; programs cannot get at it */
 
-static bool cancel_pending(struct thread *t) {
+bool cancel_pending(const struct thread *t) {
     int h = atomic_load_explicit(tcb_cancelhandling(t->tcb), memory_order_relaxed);
     return (h & (CANCEL_DISABLED | CANCEL_CANCELED | CANCEL_EXITING)) == CANCEL_CANCELED;
 }

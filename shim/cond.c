@@ -73,6 +73,7 @@ static void wake(pthread_cond_t *c, unsigned n, bool broadcast) {
 SHIM_API int shim_cond_signal(pthread_cond_t *c) {
     if (passthrough() || unlikely(cond_shared(c)))
         return next(pthread_cond_signal)(c);
+    chaos_point("a signal");
     wake(c, 1, false);
     return 0;
 }
@@ -80,6 +81,7 @@ SHIM_API int shim_cond_signal(pthread_cond_t *c) {
 SHIM_API int shim_cond_broadcast(pthread_cond_t *c) {
     if (passthrough() || unlikely(cond_shared(c)))
         return next(pthread_cond_broadcast)(c);
+    chaos_point("a broadcast");
     wake(c, UINT_MAX, true);
     return 0;
 }
@@ -99,6 +101,7 @@ static int cond_wait(pthread_cond_t *c, pthread_mutex_t *mp, uint64_t deadline) 
     if (err)
         return err;
     cancel_test();
+    chaos_point("a wait");
     struct waiter local, *w = lot_self(&local);
     /* A mutex of the kernel's has its waiters there: nobody can be moved to it. */
     w->aux = mutex_in_kernel(mp) ? 0 : (uintptr_t)&mp->__data;

@@ -18,6 +18,7 @@ static _Atomic uint32_t *word(uintptr_t uaddr) { return (_Atomic uint32_t *)uadd
 static long wait_bitset(uintptr_t addr, uint32_t val, uint64_t deadline, uint32_t bits) {
     if (!bits)
         return -EINVAL;
+    chaos_point("a futex wait");
     struct waiter local, *w = lot_self(&local);
     w->tag = bits;
     struct bucket *b = lot_lock(addr);
@@ -56,6 +57,7 @@ static long take_waiters(struct bucket *b, uintptr_t addr, long n, uint32_t bits
 static long wake_bitset(uintptr_t addr, int n, uint32_t bits) {
     if (!bits)
         return -EINVAL;
+    chaos_point("a futex wake");
     struct wake_list woken = {0};
     struct bucket *b = lot_lock(addr);
     /* The kernel wakes one even for n <= 0. */

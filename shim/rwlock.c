@@ -191,6 +191,7 @@ static void own_write(rwlock *l) {
 
 static int rw_lock(rwlock *l, uint32_t tag, clockid_t clock, const struct timespec *abs) {
     int err = 0;
+    chaos_point("a rwlock");
     if (tag == TAG_READ ? try_read(l, &err) : try_write(l)) {
         if (tag == TAG_WRITE)
             own_write(l);
@@ -272,6 +273,7 @@ SHIM_API int shim_rwlock_trywrlock(pthread_rwlock_t *lp) {
 SHIM_API int shim_rwlock_unlock(pthread_rwlock_t *lp) {
     if (rw_in_libc(lp))
         return next(pthread_rwlock_unlock)(lp);
+    chaos_point("a rwlock's unlock");
     rwlock *l = &lp->__data;
     uint32_t held = READER, v = atomic_load_explicit(word(l), memory_order_relaxed);
     if (is_writer(v)) {

@@ -65,6 +65,7 @@ static enum park_result sem_sleep(struct new_sem *s, uint64_t deadline) {
 
 static int sem_wait_until(struct new_sem *s, clockid_t clock, const struct timespec *abs) {
     cancel_test();
+    chaos_point("sem_wait");
     if (take(s))
         return 0;
     uint64_t deadline;
@@ -115,6 +116,7 @@ SHIM_API int shim_sem_post(sem_t *sp) {
     if (sem_in_libc(sp))
         return next(sem_post)(sp);
     struct new_sem *s = sem_of(sp);
+    chaos_point("sem_post");
     uint64_t d = atomic_load_explicit(&s->data, memory_order_relaxed);
     do {
         if (VALUE(d) == SEM_VALUE_MAX)
@@ -123,6 +125,7 @@ SHIM_API int shim_sem_post(sem_t *sp) {
                                                     memory_order_relaxed));
     if (!WAITERS(d))
         return 0;
+    chaos_point("sem_post, the value is there");
     /* From here on s is an address only: the waiter may have destroyed it, and somebody may wait
      * for something else there by now. */
     uintptr_t addr = (uintptr_t)s;

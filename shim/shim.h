@@ -112,6 +112,7 @@ struct thread *thread_find(pthread_t t);
 bool runtime_start(void);
 void shim_reset_child(void);
 void once_reset_child(void);
+void mutex_start(void); /* at the runtime's start */
 /* Ends the calling thread. Its result, if any, is already in the TCB. */
 _Noreturn void thread_end(void);
 /* rt_sigprocmask(2), noted. */
@@ -127,6 +128,8 @@ static inline int32_t self_tid(void) {
 
 /* ---- cancellation ---- */
 
+/* Has t been asked to end, and will it at its next cancellation point? */
+bool cancel_pending(const struct thread *t);
 /* Acts on a pending cancellation request; may not return. A cancellation point calls it. */
 void cancel_test(void);
 /* lot_wait for cancellation points: a request that is there or comes ends it as INTERRUPTED. */

@@ -135,6 +135,7 @@ static bool start(void) {
     adopt_first();
     redirect_first_exit();
     cancel_start();
+    mutex_start();
     if (cfg.sigquit)
         config_sigquit();
     return true;

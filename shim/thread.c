@@ -208,6 +208,7 @@ int thread_create(pthread_t *out, const pthread_attr_t *attr, void *(*start)(voi
     if (creator)
         memcpy(t->name, creator->name, sizeof t->name);
     stat_count(STAT_CREATE);
+    chaos_point("a create");
     /* *out is written before the thread runs, as glibc does: it may look at it. */
     *out = (pthread_t)t->tcb;
     g_launch(t->g, t->tcb, tcb_stack_top(t->tcb), thread_main);
@@ -234,7 +235,9 @@ static void thread_reap(struct thread *t, void **result) {
 static int join_claim(struct thread *t, struct thread *self) {
     if (atomic_load_explicit(&t->state, memory_order_acquire) & THREAD_DETACHED)
         return EINVAL;
-    if (t == self || (self && atomic_load(&t->joining) == self))
+    /* No deadlock if one of the two is about to be cancelled; as glibc. */
+    bool deadlock = t == self || (self && atomic_load(&t->joining) == self && !cancel_pending(t));
+    if (deadlock && !cancel_pending(self))
         return EDEADLK;
     uint32_t old = atomic_fetch_or_explicit(&t->state, THREAD_JOINED, memory_order_acq_rel);
     return old & THREAD_JOINED ? EINVAL : 0;
@@ -276,6 +279,7 @@ static enum park_result join_wait(struct thread *t, uint64_t deadline) {
 static int join_until(struct thread *t, void **result, uint64_t deadline) {
     struct thread *self = thread_self();
     cancel_test();
+    chaos_point("a join");
     int err = join_claim(t, self);
     if (err)
         return err;

@@ -15,10 +15,12 @@
 #include <dirent.h>
 #include <fnmatch.h>
 #include <limits.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 /* The configurations: name, with the library or not, the settings of the child's environment. A
@@ -29,8 +31,12 @@
     ROW(p1, true, {"GTHREAD_PROCS=1", "GTHREAD_DEBUG=sigquit"})                                    \
     ROW(p2, true, {"GTHREAD_PROCS=2", "GTHREAD_DEBUG=sigquit"})                                    \
     ROW(p8, true, {"GTHREAD_PROCS=8", "GTHREAD_DEBUG=sigquit"})                                    \
+    ROW(chaos1, true, {"GTHREAD_PROCS=1", chaos_setting()})                                        \
+    ROW(chaos2, true, {"GTHREAD_PROCS=2", chaos_setting()})                                        \
     ROW(prctl, true, {"GTHREAD_PROCS=2", "GTHREAD_DEBUG=sigquit,fsbase=prctl"})                    \
     ROW(drawn, true, {getenv("GTHREAD_TEST_DRAWN_PROCS"), getenv("GTHREAD_TEST_DRAWN_DEBUG")})
+
+static const char *chaos_setting(void);
 
 struct param {
     char program[NAME_MAX + 1];
@@ -100,15 +106,41 @@ static struct criterion_test_params params_for(const char *config, bool with_lib
     return cr_make_param_array(struct param, params, count);
 }
 
+/* A chaos setting with another seed at each call: from GTHREAD_TEST_CHAOS on, else from the clock.
+ * Always in the same place, so that the plan of a test that is repeated sees the new one. */
+static const char *chaos_setting(void) {
+    static char setting[80];
+    static uint64_t seed;
+    const char *given = getenv("GTHREAD_TEST_CHAOS");
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    if (!seed)
+        seed = given ? strtoull(given, NULL, 0) : (uint64_t)now.tv_nsec;
+    else
+        seed++;
+    snprintf(setting, sizeof setting, "GTHREAD_DEBUG=sigquit,chaos=%lu", (unsigned long)seed);
+    return setting;
+}
+
+/* The settings, for a message: what to give by hand to see it again. */
+static const char *settings_text(const struct child_plan *plan, char *to, size_t size) {
+    size_t n = 0;
+    to[0] = 0;
+    for (int i = 0; plan->settings[i] && n < size; i++)
+        n += (size_t)snprintf(to + n, size - n, " %s", plan->settings[i]);
+    return to;
+}
+
 static void run_once(const struct child_plan *plan, const char *name, const char *config) {
-    char how[64];
+    char how[64], with[256];
     struct child_end end = child_run(plan, child_deadline());
+    settings_text(plan, with, sizeof with);
     if (end.late)
-        cr_assert_fail("%s under %s: hung, killed after %d s\n%s%s", name, config, child_deadline(),
-                       end.out, end.err);
+        cr_assert_fail("%s under %s%s: hung, killed after %d s\n%s%s", name, config, with,
+                       child_deadline(), end.out, end.err);
     if (WIFEXITED(end.status) && WEXITSTATUS(end.status) == 77)
         cr_skip_test("%s under %s: %s", name, config, end.out);
-    cr_assert(end.status == 0, "%s under %s: %s\n%s%s", name, config,
+    cr_assert(end.status == 0, "%s under %s%s: %s\n%s%s", name, config, with,
               child_describe(end.status, how, sizeof how), end.out, end.err);
     child_free(&end);
 }
@@ -119,8 +151,10 @@ static void run_program(const struct param *param, const char *config, struct ch
     snprintf(rest, sizeof rest, "progs/%s", param->program);
     plan.program = child_build_path(path, sizeof path, rest);
     cr_assert(!plan.with_library || access(child_library(), R_OK) == 0, "%s: %m", child_library());
-    for (int i = repeat ? atoi(repeat) : 1; i > 0; i--)
+    for (int i = repeat ? atoi(repeat) : 1; i > 0; i--) {
         run_once(&plan, param->program, config);
+        chaos_setting(); /* if the plan has one */
+    }
 }
 
 #define CONFIG_TEST(name, with_library, ...)                                                       \

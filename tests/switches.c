@@ -119,6 +119,58 @@ Test(switches, debug_wrong) {
     blocked_with("GTHREAD_DEBUG=nonsense=1", AS_GOROUTINES, "^gthread: .*nonsense");
 }
 
+/* Runs a program without deadlines on one P under that chaos, returns what the statistics say of
+ * the schedule. */
+static char *schedule_of(const char *chaos) {
+    struct child_plan plan = SMALL("../progs/cond_producers", NULL, "GTHREAD_PROCS=1",
+                                   "GTHREAD_STATS=1", "GTHREAD_TEST_SEED=7", chaos);
+    struct child_end end = child_run(&plan, child_deadline());
+    ended_well(&end);
+    char *line = strstr(end.err, "decisions=");
+    cr_assert(line, "expected a line with decisions= in the statistics, came %s", end.err);
+    char *copy = strndup(line, strcspn(line, "\n"));
+    child_free(&end);
+    return copy;
+}
+
+/* With one P a seed decides the schedule: the same twice, another one for another seed. */
+Test(switches, chaos_replays) {
+    char *once = schedule_of("GTHREAD_DEBUG=chaos=1"),
+         *again = schedule_of("GTHREAD_DEBUG=chaos=1");
+    char *other = schedule_of("GTHREAD_DEBUG=chaos=2");
+    cr_assert(strcmp(once, again) == 0, "expected one schedule, came %s and %s", once, again);
+    cr_assert(strcmp(once, other) != 0, "expected two schedules, came %s twice", once);
+    free(once);
+    free(again);
+    free(other);
+}
+
+/* Outside its window chaos decides nothing: the schedule is the same for all seeds. In a small
+ * window each decision is told. */
+Test(switches, chaos_window) {
+    char *once = schedule_of("GTHREAD_DEBUG=chaos=1:0-0"),
+         *other = schedule_of("GTHREAD_DEBUG=chaos=2:0-0");
+    cr_assert(strcmp(once, other) == 0, "expected one schedule, came %s and %s", once, other);
+    free(once);
+    free(other);
+    struct child_plan plan = SMALL("torture", "20000", "GTHREAD_PROCS=1", "GTHREAD_TEST_SEED=7",
+                                   "GTHREAD_DEBUG=chaos=1:100-150");
+    struct child_end end = child_run(&plan, child_deadline());
+    ended_well(&end);
+    int told = matches(end.err, "^gthread: chaos 1[0-5][0-9]: goroutine [0-9]+: ");
+    cr_assert(told > 0 && told <= 51 && told == lines(end.err),
+              "expected a line for each decision, came %s", end.err);
+    child_free(&end);
+}
+
+Test(switches, chaos_wrong) {
+    static const char *const wrong[] = {"GTHREAD_DEBUG=chaos=", "GTHREAD_DEBUG=chaos=x",
+                                        "GTHREAD_DEBUG=chaos=1:5", "GTHREAD_DEBUG=chaos=1:5-",
+                                        "GTHREAD_DEBUG=chaos=1:5-9x"};
+    for (int i = 0; i < 5; i++)
+        blocked_with(wrong[i], AS_GOROUTINES, "^gthread: .*chaos");
+}
+
 Test(switches, glibc_unknown) {
     blocked_with("GTHREAD_DEBUG=glibc=unknown", ON_NPTL, "^gthread: .*glibc");
 }

@@ -45,18 +45,22 @@ $(TEST_BUILD)/run: tests/run.c tests/switches.c tests/tools.c tests/child.c test
 TEST_RUN = GTHREAD_TEST_LIB=$(abspath $(LIB)) $(TEST_BUILD)/run -j$(TEST_JOBS)
 TEST_DRAW = draw=$$(tests/draw-config) && eval "$$draw"
 
-.PHONY: tests check check-all check-nptl stress
+.PHONY: tests check check-all check-nptl stress torture
 tests: $(TEST_BUILD)/run $(TEST_PROGS) ## build the tests
 
 check: $(LIB) tests ## all tests on NPTL, with one P, with two, and as drawn for this commit
 	@$(TEST_DRAW) && GTHREAD_TEST_CONFIGS="nptl p1 p2 drawn" $(TEST_RUN)
 
 check-all: $(LIB) tests ## all tests under every configuration
-	@$(TEST_DRAW) && GTHREAD_TEST_CONFIGS="nptl p1 p2 p8 prctl drawn" $(TEST_RUN)
+	@$(TEST_DRAW) && GTHREAD_TEST_CONFIGS="nptl p1 p2 p8 prctl chaos1 chaos2 drawn" $(TEST_RUN)
 
 check-nptl: tests ## the test programs on plain NPTL: are the tests themselves right?
 	@GTHREAD_TEST_CONFIGS=nptl $(TEST_RUN)
 
-stress: $(LIB) tests ## the quick programs STRESS times each, for what happens once in many runs
-	@GTHREAD_TEST_CONFIGS="p1 p2 prctl" GTHREAD_TEST_QUICK=1 GTHREAD_TEST_REPEAT=$(STRESS) \
+stress: $(LIB) tests ## the quick programs STRESS times each, plain and under chaos with a seed each
+	@GTHREAD_TEST_CONFIGS="p1 p2 prctl chaos1 chaos2" GTHREAD_TEST_QUICK=1 GTHREAD_TEST_REPEAT=$(STRESS) \
 		$(TEST_RUN) --filter 'programs/*'
+
+TORTURE ?= 1000000000
+torture: $(LIB) tests ## TORTURE counted operations over chaos seeds: no wake-up lost or invented
+	@tests/torture.sh $(LIB) $(TORTURE)

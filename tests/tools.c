@@ -21,9 +21,13 @@ static void run_script(const char *name) {
     child_free(&end);
 }
 
-Test(tools, gdb_script) {
+static void need_library(void) {
     const char *configs = getenv("GTHREAD_TEST_CONFIGS");
     if (configs && strcmp(configs, "nptl") == 0)
         cr_skip_test("without the library");
-    run_script("gdb-script.sh");
 }
+
+TestSuite(tools, .init = need_library);
+
+Test(tools, gdb_script) { run_script("gdb-script.sh"); }
+Test(tools, chaos_shrink) { run_script("chaos-shrink.sh"); }
