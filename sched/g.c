@@ -3,6 +3,7 @@
 
 #include <signal.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 
 __thread struct g *g_self __attribute__((tls_model("initial-exec"), visibility("hidden")));
@@ -31,6 +32,8 @@ static uint32_t slab_used; /* Gs taken of the last slab */
 /* Maps one more slab, without the lock. False: no memory, or the directory is full. */
 static bool slab_grow(void) {
     struct g *fresh = mem_map(SLAB_BYTES);
+    if (fresh && atomic_load_explicit(&nslabs, memory_order_relaxed))
+        sys(SYS_madvise, fresh, SLAB_BYTES, MADV_POPULATE_WRITE);
     if (!fresh)
         return false;
     lock_acquire(&slab_lock);

@@ -45,7 +45,7 @@ bool lock_try(struct lock *l) {
 }
 
 void lock_release(struct lock *l) {
-    if (atomic_exchange_explicit(&l->word, 0, memory_order_release) == 2)
+    if (atomic_exchange_explicit(&l->word, 0, memory_order_seq_cst) == 2)
         futex_wake(&l->word, 1);
     struct g *g = getg();
     if (g)

@@ -107,16 +107,22 @@ struct waiter *lot_self(struct waiter *local) {
     }
     g->w.seq++;
     g->w.token = 0;
-    atomic_store_explicit(&g->w.interruptible, false, memory_order_relaxed);
     g->w.since = arch_cycles();
     return &g->w;
 }
 
 void lot_enqueue(struct bucket *b, struct waiter *w, uintptr_t addr, enum park_reason why) {
     w->reason = (uint8_t)why;
+    w->interruptible = false;
     if (w->g)
         status_set(w->g, G_PARKING);
     link_waiter(b, w, addr);
+}
+
+void lot_enqueue_interruptible(struct bucket *b, struct waiter *w, uintptr_t addr,
+                               enum park_reason why) {
+    lot_enqueue(b, w, addr, why);
+    w->interruptible = true;
 }
 
 struct waiter *lot_first(struct bucket *b, uintptr_t addr) {
@@ -149,8 +155,7 @@ static bool lot_end(struct waiter *w, const uint32_t *seq, enum park_result resu
         /* It may have been woken or requeued before we had the lock. */
         bool here = atomic_load_explicit(&w->addr, memory_order_relaxed) == addr;
         bool ours = here && (!seq || w->seq == *seq) &&
-                    (result != PARK_INTERRUPTED || !w->g ||
-                     atomic_load_explicit(&w->interruptible, memory_order_relaxed));
+                    (result != PARK_INTERRUPTED || !w->g || w->interruptible);
         if (ours) {
             lot_dequeue(b, w);
             w->result = (uint8_t)result;
@@ -233,7 +238,8 @@ enum park_result lot_wait(struct waiter *w, uint64_t deadline) {
         timer_add(g->m->p, g, deadline, w->seq);
     chaos_late("lot_wait");
     uint32_t readied = G_READIED;
-    if (!atomic_compare_exchange_strong_explicit(&g->status, &readied, G_RUNNING,
+    if (likely(status_of(g) != G_READIED) ||
+        !atomic_compare_exchange_strong_explicit(&g->status, &readied, G_RUNNING,
                                                  memory_order_acq_rel, memory_order_relaxed))
         sched_switch(g, FIN_PARK);
     if (deadline != TIME_FOREVER)

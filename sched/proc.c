@@ -28,14 +28,18 @@
 
 struct sched sched;
 
-#define GLOBAL_EVERY 61 /* as Go: a prime, so that it does not fall in step with the program */
-#define TIMERS_EVERY 16 /* direct switches between two looks at the clock: a few us */
+/* A P that is never out of work looks at the clock every so many switches, a few us; and every so
+ * many looks also at the global queue: about as often as Go, which does it every 61 switches.
+ * Primes, so that it does not fall in step with the program. */
+#define LOOK_EVERY 13
+#define GLOBAL_LOOKS 5
 /* A readier that goes on longer than this wakes an M next time. About what a wake-up costs; in
  * arch_cycles of 2-3 GHz. */
 #define LONG_RUN_CYCLES 50000
 #define GRACE_CYCLES 6000 /* about 3 us; see moves_on */
 /* An M that slept for less than SHORT_SLEEP_CYCLES (40 us) would better have looked on a little:
- * next times it does so for LINGER_CYCLES (15 us, what a sleep and wake-up cost both sides). */
+ * next times it does so for LINGER_CYCLES (15 us, what a sleep and wake-up cost both sides). 50 us
+ * would make 10,000 creations 4 % faster, but python_threads and the like use 15 % more CPU. */
 #define LINGER_CYCLES 30000
 #define SHORT_SLEEP_CYCLES 80000
 #define LINGER_CREDIT_MAX 8
@@ -69,6 +73,8 @@ void queue_runnable(struct g *g) {
         return;
     }
     runq_put(p, g, true);
+    if (sched.cfg.procs == 1) /* it is ours: no idle one that a wake-up could be for */
+        return;
     atomic_thread_fence(memory_order_seq_cst); /* submit, (2) */
     if (!npidle())
         return;
@@ -124,15 +130,21 @@ static void exec_prepare(struct m *m, struct g *g, bool inherit) {
     }
 }
 
+/* Fires what is due. True if it is time to look at the global queue, where something is. */
+static __attribute__((noinline)) bool look_around(struct p *p) {
+    p->look_in = LOOK_EVERY;
+    timers_check(p);
+    if (chaos(2, "looks everywhere for the next one"))
+        return true;
+    if (++p->looks % GLOBAL_LOOKS || !atomic_load_explicit(&sched.runqsize, memory_order_relaxed))
+        return false;
+    p->global_due = true;
+    return true;
+}
+
 /* The next G of this P's own queue, if g0 has nothing more urgent to look at. */
-static struct g *pick_local(struct p *p, bool *inherit) {
-    uint32_t tick = atomic_load_explicit(&p->counter[CNT_SWITCH], memory_order_relaxed);
-    if (tick % GLOBAL_EVERY == 0 &&
-        atomic_load_explicit(&sched.runqsize, memory_order_relaxed) != 0)
-        return NULL;
-    if (tick % TIMERS_EVERY == 0)
-        timers_check(p);
-    if (chaos(16, "looks everywhere for the next one"))
+static inline struct g *pick_local(struct p *p, bool *inherit) {
+    if (unlikely(--p->look_in <= 0) && look_around(p))
         return NULL;
     return runq_get(p, inherit);
 }
@@ -277,6 +289,29 @@ static struct g *steal_work(struct p *p, bool take_next) {
     return NULL;
 }
 
+static struct g *take_global(struct p *p, uint32_t max) {
+    if (!atomic_load_explicit(&sched.runqsize, memory_order_relaxed))
+        return NULL;
+    lock_acquire(&sched.lock);
+    struct g *g = globq_get_locked(p, max);
+    lock_release(&sched.lock);
+    return g;
+}
+
+/* Where else there may be a G to yield to. */
+static __attribute__((noinline)) struct g *find_for_yield(struct p *p, bool *inherit) {
+    *inherit = false;
+    struct g *g = p->global_due ? take_global(p, 1) : NULL;
+    p->global_due = false;
+    if (!g)
+        g = runq_get(p, inherit); /* a deadline may have fired */
+    if (!g) {
+        *inherit = false;
+        g = take_global(p, 0);
+    }
+    return g ? g : steal_work(p, false);
+}
+
 bool g_yield(void) {
     struct g *g = getg();
     if (!g || status_of(g) != G_RUNNING || g->is_g0)
@@ -285,23 +320,19 @@ bool g_yield(void) {
     atomic_store_explicit(&p->preempt, false, memory_order_relaxed);
     p_count(p, CNT_YIELD);
     note_long_run(g);
-    timers_check(p);
-    g->lone_cycles = 0;
-    if (!runq_empty(p)) {
-        sched_switch(g, FIN_YIELD);
-        return true;
+    bool inherit = false;
+    struct g *next = pick_local(p, &inherit);
+    if (unlikely(!next)) {
+        timers_check(p);
+        next = find_for_yield(p, &inherit);
+        if (!next) {
+            g->lone_cycles = 0;
+            return false;
+        }
     }
-    struct g *next = NULL;
-    if (atomic_load_explicit(&sched.runqsize, memory_order_relaxed)) {
-        lock_acquire(&sched.lock);
-        next = globq_get_locked(p, 0);
-        lock_release(&sched.lock);
-    }
-    if (!next)
-        next = steal_work(p, false);
-    if (!next)
-        return false;
-    switch_to(g, next, false, FIN_YIELD);
+    if (unlikely(g->locks))
+        throw("g_yield: a runtime lock is held");
+    switch_to(g, next, inherit, FIN_YIELD);
     return true;
 }
 
@@ -468,15 +499,6 @@ static bool take_idle_p(struct m *m) {
 
 /* ---- finding work (g0) ---- */
 
-static struct g *take_global(struct p *p, uint32_t max) {
-    if (!atomic_load_explicit(&sched.runqsize, memory_order_relaxed))
-        return NULL;
-    lock_acquire(&sched.lock);
-    struct g *g = globq_get_locked(p, max);
-    lock_release(&sched.lock);
-    return g;
-}
-
 /* Another round over all Ps: their queues four times, the last time with runnext and timers. */
 static struct g *spin_for_work(struct m *m) {
     bool inherit;
@@ -528,8 +550,8 @@ static struct g *find_with_p(struct m *m, bool *inherit) {
     struct p *p = m->p;
     *inherit = false;
     timers_check(p);
-    uint32_t tick = atomic_load_explicit(&p->counter[CNT_SWITCH], memory_order_relaxed);
-    struct g *g = tick % GLOBAL_EVERY == 0 ? take_global(p, 1) : NULL;
+    struct g *g = p->global_due ? take_global(p, 1) : NULL;
+    p->global_due = false;
     if (!g && runq_has_room(p) && chaos(8, "takes from the others first")) {
         g = take_global(p, 1);
         g = g ? g : steal_work(p, true);

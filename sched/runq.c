@@ -15,14 +15,34 @@ static uint32_t load_acq(_Atomic uint32_t *a) {
     return atomic_load_explicit(a, memory_order_acquire);
 }
 
+/* head moves on to `to` if it is still at `from` (then updated). With one P nobody else takes from
+ * the ring, and a locked instruction would be a quarter of the cost of a yield. */
+static inline bool head_advance(struct p *p, uint32_t *from, uint32_t to) {
+    if (sched.cfg.procs == 1) {
+        atomic_store_explicit(&p->runqhead, to, memory_order_release);
+        return true;
+    }
+    return atomic_compare_exchange_strong_explicit(&p->runqhead, from, to, memory_order_acq_rel,
+                                                   memory_order_acquire);
+}
+
+/* Likewise: puts g into runnext, returns what was there. Owner. */
+static inline struct g *runnext_exchange(struct p *p, struct g *g) {
+    if (sched.cfg.procs == 1) {
+        struct g *was = atomic_load_explicit(&p->runnext, memory_order_relaxed);
+        atomic_store_explicit(&p->runnext, g, memory_order_release);
+        return was;
+    }
+    return atomic_exchange_explicit(&p->runnext, g, memory_order_acq_rel);
+}
+
 /* Moves half of a full ring and g to the global queue. False: the ring was not full any more. */
 static bool runq_put_slow(struct p *p, struct g *g, uint32_t head, uint32_t tail) {
     struct g *batch[RUNQ_SIZE / 2 + 1];
     uint32_t n = (tail - head) / 2;
     for (uint32_t i = 0; i < n; i++)
         batch[i] = atomic_load_explicit(&p->runq[(head + i) % RUNQ_SIZE], memory_order_relaxed);
-    if (!atomic_compare_exchange_strong_explicit(&p->runqhead, &head, head + n,
-                                                 memory_order_release, memory_order_relaxed))
+    if (!head_advance(p, &head, head + n))
         return false;
     batch[n] = g;
     lock_acquire(&sched.lock);
@@ -35,7 +55,7 @@ static bool runq_put_slow(struct p *p, struct g *g, uint32_t head, uint32_t tail
 /* Owner of p only. next: into runnext, what was there goes to the ring's tail. */
 void runq_put(struct p *p, struct g *g, bool next) {
     if (next && !chaos(4, "does not run it next")) {
-        g = atomic_exchange_explicit(&p->runnext, g, memory_order_acq_rel);
+        g = runnext_exchange(p, g);
         if (!g)
             return;
     }
@@ -52,14 +72,16 @@ void runq_put(struct p *p, struct g *g, bool next) {
     }
 }
 
-static struct g *get_in_order(struct p *p, bool *inherit) {
+/* Out of its turn, as a slice of its own. */
+static struct g *take_runnext(struct p *p) { return runnext_exchange(p, NULL); }
+
+static inline struct g *get_in_order(struct p *p, bool *inherit) {
     struct g *next = atomic_load_explicit(&p->runnext, memory_order_relaxed);
     uint32_t head = load_acq(&p->runqhead);
     uint32_t tail = atomic_load_explicit(&p->runqtail, memory_order_relaxed);
     *inherit = true;
     if (next && (head == tail || p->runnext_streak < RUNNEXT_MAX) &&
-        atomic_compare_exchange_strong_explicit(&p->runnext, &next, NULL, memory_order_acq_rel,
-                                                memory_order_relaxed)) {
+        (next = runnext_exchange(p, NULL))) {
         p->runnext_streak++;
         return next;
     }
@@ -67,22 +89,25 @@ static struct g *get_in_order(struct p *p, bool *inherit) {
     p->runnext_streak = 0;
     for (;;) {
         if (head == tail) /* stolen empty meanwhile: then runnext is due after all */
-            return next ? get_in_order(p, inherit) : NULL;
+            return next ? take_runnext(p) : NULL;
         struct g *g = atomic_load_explicit(&p->runq[head % RUNQ_SIZE], memory_order_relaxed);
-        if (atomic_compare_exchange_strong_explicit(&p->runqhead, &head, head + 1,
-                                                    memory_order_acq_rel, memory_order_acquire))
+        if (head_advance(p, &head, head + 1))
             return g;
     }
 }
 
-/* Owner of p only. *inherit: the G goes on in the slice of the one before it. */
-struct g *runq_get(struct p *p, bool *inherit) {
+static __attribute__((noinline)) struct g *get_chaos(struct p *p, bool *inherit) {
     struct g *g = get_in_order(p, inherit);
-    for (int i = 0; i < 3 && g && chaos(3, "runs another one first"); i++) {
+    for (int i = 0; i < 3 && g && chaos_draw(3, "runs another one first"); i++) {
         runq_put(p, g, false);
         g = get_in_order(p, inherit);
     }
     return g;
+}
+
+/* Owner of p only. *inherit: the G goes on in the slice of the one before it. */
+struct g *runq_get(struct p *p, bool *inherit) {
+    return unlikely(chaos_on) ? get_chaos(p, inherit) : get_in_order(p, inherit);
 }
 
 /* Racy for all but the owner. runnext is read between two reads of the ring, so that a kick of

@@ -154,6 +154,9 @@ struct p {
     struct p *idlelink;
     struct m *_Atomic m;
     uint64_t rng;
+    int32_t look_in; /* switches until the next look around (proc.c) */
+    uint32_t looks;
+    bool global_due;            /* g0 is to look at the global queue first */
     uint32_t runnext_streak;    /* Gs taken from runnext in a row, bounded by RUNNEXT_MAX */
     _Atomic uint32_t schedtick; /* switches to a G that did not inherit a slice; sysmon reads */
     _Atomic bool preempt;       /* sysmon: the G has run 10 ms, yield at the next chance */
@@ -308,8 +311,11 @@ void poller_break(void);
 /* timer.c */
 void timer_add(struct p *p, struct g *g, uint64_t when, uint32_t seq);
 void timer_del(struct g *g);
-bool timers_check(struct p *p); /* fires what is due; true if something was */
-uint64_t timers_next(void);     /* earliest of all Ps */
+bool timers_fire(struct p *p); /* fires what is due; true if something was */
+static inline bool timers_check(struct p *p) {
+    return atomic_load_explicit(&p->timer0, memory_order_relaxed) != TIME_FOREVER && timers_fire(p);
+}
+uint64_t timers_next(void); /* earliest of all Ps */
 
 /* park.c */
 void lot_timeout(struct g *g, uint32_t seq);

@@ -172,10 +172,10 @@ struct waiter {
     uint32_t tag;               /* the waker's: what it waits for (reader, bit set) */
     uintptr_t aux;              /* the waker's: what to wait for next (a condition's mutex) */
     uint8_t is_head;
-    uint8_t result; /* enum park_result */
-    uint8_t token;  /* what the waker has to say (ownership handed over) */
-    uint8_t reason; /* enum park_reason; a waker that shares addr with others looks at it */
-    _Atomic bool interruptible; /* g_interrupt may end the wait. Set by its thread at any time. */
+    uint8_t result;     /* enum park_result */
+    uint8_t token;      /* what the waker has to say (ownership handed over) */
+    uint8_t reason;     /* enum park_reason; a waker that shares addr with others looks at it */
+    bool interruptible; /* g_interrupt may end the wait */
 };
 
 /* Waiting is: lot_lock, check that there is still a reason to wait, lot_enqueue, lot_unlock,
@@ -183,7 +183,7 @@ struct waiter {
  * check and the change are made under the same bucket lock, no wake-up is lost. */
 struct bucket;
 struct bucket *lot_lock(uintptr_t addr);
-void lot_unlock(struct bucket *b);
+void lot_unlock(struct bucket *b); /* a full barrier */
 /* A second bucket while `held` is locked; may be the same one. NULL if somebody has it: waiting
  * for it could deadlock. Drop it with lot_unlock_second before `held`. */
 struct bucket *lot_try_lock_second(struct bucket *held, uintptr_t addr);
@@ -194,6 +194,9 @@ struct waiter *lot_self(struct waiter *local);
 /* Appends w to the queue of addr. Bucket lock. From here on w is visible to wakers: the caller
  * must go on to lot_wait. */
 void lot_enqueue(struct bucket *b, struct waiter *w, uintptr_t addr, enum park_reason why);
+/* The same for a wait that g_interrupt may end. */
+void lot_enqueue_interruptible(struct bucket *b, struct waiter *w, uintptr_t addr,
+                               enum park_reason why);
 /* First waiter of addr, still queued; NULL if none. The next one after w. Bucket lock. */
 struct waiter *lot_first(struct bucket *b, uintptr_t addr);
 struct waiter *lot_next(struct waiter *w);

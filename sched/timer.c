@@ -104,12 +104,11 @@ void timer_del(struct g *g) {
 
 /* Fires what is due on p. Any M with a P, or sysmon. The waits are ended after the lock is
  * dropped: that takes bucket locks. */
-bool timers_check(struct p *p) {
-    uint64_t when = atomic_load_explicit(&p->timer0, memory_order_relaxed);
-    if (when == TIME_FOREVER || when > nanotime())
-        return false;
+bool timers_fire(struct p *p) {
     bool fired = false;
     uint64_t now = nanotime();
+    if (atomic_load_explicit(&p->timer0, memory_order_relaxed) > now)
+        return false;
     for (;;) {
         lock_acquire(&p->timer_lock);
         struct timer *t = p->timer_root;

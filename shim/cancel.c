@@ -5,8 +5,8 @@
  *
  *   canceller: (1) sets the bits (seq_cst), (2) looks whether the target is linked in the parking
  *              lot and ends its wait.
- *   waiter:    (1) links itself (under the bucket lock), marks the wait as interruptible, then a
- *              full barrier, (2) reads the bits; if set it ends its own wait.
+ *   waiter:    (1) under the bucket lock marks the wait as interruptible and links itself; the
+ *              unlock is a full barrier, (2) reads the bits; if set it ends its own wait.
  * Either the canceller finds the waiter, or the waiter sees the bits.
  *
  * A target inside one of libc's calls is libc's: that has set CANCEL_ASYNC for the time of the
@@ -37,12 +37,8 @@ void cancel_test(void) {
 }
 
 enum park_result cancel_wait(struct waiter *w, uint64_t deadline) {
-    if (w->g) {
-        atomic_store_explicit(&w->interruptible, true, memory_order_relaxed);
-        atomic_thread_fence(memory_order_seq_cst);
-        if (unlikely(cancel_pending(thread_of(w->g))))
-            g_interrupt(w->g);
-    }
+    if (w->g && unlikely(cancel_pending(thread_of(w->g))))
+        g_interrupt(w->g);
     return lot_wait(w, deadline);
 }
 

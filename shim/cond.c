@@ -26,6 +26,13 @@ static bool cond_shared(pthread_cond_t *c) {
     return atomic_load_explicit(wrefs(c), memory_order_relaxed) & WREFS_SHARED;
 }
 
+/* Adds waiters to the count, or takes them off. Bucket lock, under which alone it changes, so that
+ * no locked instruction is needed. */
+static void count_locked(pthread_cond_t *c, uint32_t waiters) {
+    uint32_t n = atomic_load_explicit(wrefs(c), memory_order_relaxed);
+    atomic_store_explicit(wrefs(c), n + waiters, memory_order_relaxed);
+}
+
 /* ---- waking ---- */
 
 /* Moves w to the queue of its mutex, if that is locked. Bucket lock of the condition. */
@@ -54,15 +61,15 @@ static bool requeue(struct bucket *b, struct waiter *w, bool if_foreign) {
 
 /* Wakes up to n waiters. */
 static void wake(pthread_cond_t *c, unsigned n, bool broadcast) {
-    /* Full barrier: the waiter counts itself before it lets go of the mutex. */
-    if (!(atomic_load_explicit(wrefs(c), memory_order_seq_cst) / WREFS_WAITER))
+    /* The waiter counts itself before it lets go of the mutex: who has had that since sees it. */
+    if (!(atomic_load_explicit(wrefs(c), memory_order_relaxed) / WREFS_WAITER))
         return;
     uintptr_t addr = (uintptr_t)c;
     struct wake_list woken = {0};
     struct waiter *w;
     struct bucket *b = lot_lock(addr);
     for (unsigned i = 0; i < n && (w = lot_first(b, addr)); i++) {
-        atomic_fetch_sub_explicit(wrefs(c), WREFS_WAITER, memory_order_relaxed);
+        count_locked(c, -WREFS_WAITER);
         if (!requeue(b, w, !(broadcast && i)))
             wake_list_take(&woken, b, w);
     }
@@ -91,8 +98,11 @@ SHIM_API int shim_cond_broadcast(pthread_cond_t *c) {
 /* Takes the caller, whose wait on c ended without a waker, off the count. It may have been requeued
  * to the mutex before: then the waker has done it. */
 static void uncount(pthread_cond_t *c, struct waiter *w) {
-    if (!(w->token & TOKEN_REQUEUED))
-        atomic_fetch_sub_explicit(wrefs(c), WREFS_WAITER, memory_order_relaxed);
+    if (w->token & TOKEN_REQUEUED)
+        return;
+    struct bucket *b = lot_lock((uintptr_t)c);
+    count_locked(c, -WREFS_WAITER);
+    lot_unlock(b);
 }
 
 static int cond_wait(pthread_cond_t *c, pthread_mutex_t *mp, uint64_t deadline) {
@@ -106,8 +116,8 @@ static int cond_wait(pthread_cond_t *c, pthread_mutex_t *mp, uint64_t deadline) 
     /* A mutex of the kernel's has its waiters there: nobody can be moved to it. */
     w->aux = mutex_in_kernel(mp) ? 0 : (uintptr_t)&mp->__data;
     struct bucket *b = lot_lock(addr);
-    atomic_fetch_add_explicit(wrefs(c), WREFS_WAITER, memory_order_seq_cst);
-    lot_enqueue(b, w, addr, WAIT_COND);
+    count_locked(c, WREFS_WAITER);
+    lot_enqueue_interruptible(b, w, addr, WAIT_COND);
     lot_unlock(b);
     unsigned depth;
     mutex_unlock_for_wait(mp, &depth);

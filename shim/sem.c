@@ -55,7 +55,7 @@ static enum park_result sem_sleep(struct new_sem *s, uint64_t deadline) {
     if (VALUE(d)) {
         lot_unlock(b);
     } else {
-        lot_enqueue(b, w, addr, WAIT_SEM);
+        lot_enqueue_interruptible(b, w, addr, WAIT_SEM);
         lot_unlock(b);
         r = cancel_wait(w, deadline);
     }

@@ -132,7 +132,8 @@ static inline int32_t self_tid(void) {
 bool cancel_pending(const struct thread *t);
 /* Acts on a pending cancellation request; may not return. A cancellation point calls it. */
 void cancel_test(void);
-/* lot_wait for cancellation points: a request that is there or comes ends it as INTERRUPTED. */
+/* lot_wait for cancellation points: a request that is there or comes ends it as INTERRUPTED. Before
+ * that lot_enqueue_interruptible. */
 enum park_result cancel_wait(struct waiter *w, uint64_t deadline);
 /* At the runtime's start: takes the signal that ends a call in the kernel. */
 void cancel_start(void);

@@ -258,7 +258,7 @@ static enum park_result join_wait(struct thread *t, uint64_t deadline) {
             lot_unlock(b);
             return PARK_WOKEN;
         }
-        lot_enqueue(b, w, addr, WAIT_JOIN);
+        lot_enqueue_interruptible(b, w, addr, WAIT_JOIN);
         lot_unlock(b);
         enum park_result r = cancel_wait(w, deadline);
         if (r == PARK_TIMEOUT)

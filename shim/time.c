@@ -61,7 +61,7 @@ static int sleep_until(uint64_t deadline, uint64_t *left) {
         struct waiter local, *w = lot_self(&local);
         uintptr_t addr = (uintptr_t)w;
         struct bucket *b = lot_lock(addr);
-        lot_enqueue(b, w, addr, WAIT_SLEEP);
+        lot_enqueue_interruptible(b, w, addr, WAIT_SLEEP);
         lot_unlock(b);
         enum park_result r = cancel_wait(w, deadline);
         uint64_t now = nanotime();

@@ -35,8 +35,13 @@ arch_switch:                            /* rdi = from, rsi = to */
         fnstcw  4(%rsp)
         fnstsw  %ax
         and     $0x3f, %eax             /* only the sticky exception flags are per thread */
-        mov     %ax, 6(%rsp)
-        mov     (%rsp), %r8             /* the state in the FPU now */
+        mov     (%rsp), %r8d            /* each load has the width of its store: one load over all */
+        movzwl  4(%rsp), %r9d           /* of them would wait until they have left the store buffer */
+        shl     $16, %eax
+        or      %r9d, %eax
+        shl     $32, %rax
+        or      %rax, %r8               /* the state in the FPU now */
+        mov     %r8, (%rsp)
         mov     8(%rsi), %rdx
         mov     %rsp, (%rdi)
         mov     (%rsi), %rsp
