@@ -100,12 +100,12 @@ static int lock_slow(mutex *m, uint64_t deadline, bool contended) {
 }
 
 /* The mutex was 2. After the word is free or the waiter owns it, m may be gone. */
-static __attribute__((noinline)) void unlock_slow(mutex *m) {
+static __attribute__((noinline)) int unlock_slow(mutex *m) {
     uintptr_t addr = (uintptr_t)m;
     if (passthrough()) {
         atomic_store_explicit(lock_word(m), 0, memory_order_release);
         futex_wake((_Atomic uint32_t *)lock_word(m), 1);
-        return;
+        return 0;
     }
     struct bucket *b = lot_lock(addr);
     struct waiter *w = lot_first(b, addr);
@@ -122,15 +122,18 @@ static __attribute__((noinline)) void unlock_slow(mutex *m) {
         lot_ready(w);
     if (handoff)
         g_yield(); /* the waiter is next on this P: it gets the rest of our slice */
+    return 0;
 }
 
-static inline void release(mutex *m) {
+/* Always 0, so that the slow case can be a jump. */
+static inline int release(mutex *m) {
     m->__owner = 0;
     m->__nusers--;
     int locked = 1;
     if (unlikely(!atomic_compare_exchange_strong_explicit(
             lock_word(m), &locked, 0, memory_order_release, memory_order_relaxed)))
-        unlock_slow(m);
+        return unlock_slow(m);
+    return 0;
 }
 
 /* ---- lock ---- */
@@ -212,12 +215,9 @@ SHIM_API int shim_mutex_timedlock(pthread_mutex_t *mp, const struct timespec *ab
 
 /* ---- unlock ---- */
 
-SHIM_API int shim_mutex_unlock(pthread_mutex_t *mp) {
+/* Everything but a normal mutex. */
+static __attribute__((noinline)) int unlock_full(pthread_mutex_t *mp) {
     mutex *m = &mp->__data;
-    if (likely((m->__kind & KIND_ANY) == fast_kind)) {
-        release(m);
-        return 0;
-    }
     chaos_point("an unlock");
     if (mutex_in_kernel(mp) || passthrough())
         return next(pthread_mutex_unlock)(mp);
@@ -230,6 +230,13 @@ SHIM_API int shim_mutex_unlock(pthread_mutex_t *mp) {
     }
     release(m);
     return 0;
+}
+
+SHIM_API int shim_mutex_unlock(pthread_mutex_t *mp) {
+    mutex *m = &mp->__data;
+    if (likely((m->__kind & KIND_ANY) == fast_kind))
+        return release(m);
+    return unlock_full(mp);
 }
 
 /* ---- for conditions ----

@@ -119,11 +119,12 @@ _Noreturn void thread_end(void);
 long sigmask_syscall(long how, long set, long old, long size);
 
 /* The id that identifies the owner of a lock: TCB.tid, as glibc uses. Any thread, any time. */
+int32_t kernel_tid(void); /* equal to TCB.tid on every thread of the kernel's */
 static inline int32_t self_tid(void) {
     size_t off = glibc.off_tid;
     if (likely(off))
         return (int32_t)arch_tp_read32(off);
-    return (int32_t)sys(186 /* gettid; equal to TCB.tid on every thread of the kernel's */);
+    return kernel_tid();
 }
 
 /* ---- cancellation ---- */

@@ -13,6 +13,8 @@ struct thread *thread_self(void) {
     return g ? thread_of(g) : NULL;
 }
 
+int32_t kernel_tid(void) { return (int32_t)sys(SYS_gettid); }
+
 struct thread *thread_find(pthread_t t) {
     struct g *g = t ? g_from_tp((uintptr_t)t) : NULL;
     return g ? thread_of(g) : NULL;

@@ -31,3 +31,4 @@ TestSuite(tools, .init = need_library);
 
 Test(tools, gdb_script) { run_script("gdb-script.sh"); }
 Test(tools, chaos_shrink) { run_script("chaos-shrink.sh"); }
+Test(tools, instructions) { run_script("instructions.sh"); }
