@@ -10,7 +10,6 @@
 
 #include <fcntl.h>
 #include <sched.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -131,21 +130,6 @@ void config_read(struct sched_config *cfg) {
     debug_read(settings.debug, cfg);
     cfg->stats = settings.stats && strcmp(settings.stats, "0") != 0;
     stats_at_exit = cfg->stats;
-}
-
-/* ---- SIGQUIT ---- */
-
-static void on_sigquit(int sig) {
-    (void)sig;
-    int err = errno;
-    stats_print();
-    dump_goroutines(2);
-    errno = err;
-}
-
-void config_sigquit(void) {
-    struct sigaction sa = {.sa_handler = on_sigquit, .sa_flags = SA_RESTART};
-    sigaction(SIGQUIT, &sa, NULL);
 }
 
 /* ---- constructor and destructor ---- */

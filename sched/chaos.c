@@ -71,7 +71,8 @@ void chaos_late_slow(const char *where) {
 void chaos_point_slow(const char *where) {
     struct g *g = getg();
     uint64_t number, hash;
-    if (!g || g->is_g0 || g->locks || status_of(g) != G_RUNNING || !next_decision(&number, &hash))
+    if (!g || g->is_g0 || LOCKS_HELD(g->locks) || status_of(g) != G_RUNNING ||
+        !next_decision(&number, &hash))
         return;
     switch (hash % 16) {
     case 0:
@@ -81,7 +82,9 @@ void chaos_point_slow(const char *where) {
         break;
     case 2:
         tell(number, "goes to the global queue at", where);
+        section_enter(g);
         sched_switch(g, FIN_GLOBAL);
+        section_leave(g);
         break;
     case 3:
         if (several_ps && hash / 16 % 16 == 0) {

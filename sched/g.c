@@ -1,7 +1,6 @@
 /* g.c - goroutine structures: slabs, the TLS word, free lists, launch and exit */
 #include "sched/runtime.h"
 
-#include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -63,6 +62,7 @@ struct g *g_new(void) {
         if (g) {
             g->w.g = g;
             g->slot_class = G_NO_CLASS;
+            g->signals.blocked = UINT64_MAX; /* nobody is to send it any before it is a thread */
             return g;
         }
         if (!slab_grow())
@@ -76,6 +76,13 @@ void g_each(bool (*fn)(struct g *, void *), void *arg) {
         for (size_t k = 0; k < SLAB_GS; k++)
             if (slabs[i][k].id && !fn(&slabs[i][k], arg))
                 return;
+}
+
+struct g *g_at(uint32_t index) {
+    uint32_t slab = index / SLAB_GS;
+    return slab < atomic_load_explicit(&nslabs, memory_order_acquire)
+               ? &slabs[slab][index % SLAB_GS]
+               : NULL;
 }
 
 struct g *g_from_tp(uintptr_t tp) {
@@ -177,9 +184,11 @@ static struct g *alloc_batch(const struct stack_want *want, int class) {
 
 struct g *g_alloc(const struct stack_want *want) {
     int class = want->user ? -1 : slot_class_of(want);
+    section_enter_any();
     struct g *g = class < 0 ? alloc_own(want) : gfree_get(p_self(), class);
     if (!g && class >= 0)
         g = alloc_batch(want, class);
+    section_leave_any();
     if (g)
         g->id = atomic_fetch_add_explicit(&sched.next_gid, 1, memory_order_relaxed);
     return g;
@@ -189,7 +198,9 @@ void g_free(struct g *g) {
     g->gen++;
     status_set(g, G_FREE);
     if (g->slot_class != G_NO_CLASS) {
+        section_enter_any();
         gfree_put(g);
+        section_leave_any();
         return;
     }
     slot_drop(g);
@@ -201,17 +212,11 @@ void g_free(struct g *g) {
 
 /* ---- life ---- */
 
-/* What the kernel blocks on the running kernel thread. */
-static uint64_t sigmask_of_kernel(void) {
-    uint64_t mask = 0;
-    sys(SYS_rt_sigprocmask, SIG_BLOCK, NULL, &mask, sizeof mask);
-    return mask;
-}
-
 /* First code on a fresh G: the switch to it has to be finished as any other. */
 static void g_start(void) {
     struct g *g = getg();
     switch_finish(g->m);
+    section_leave(g);
     g->entry(g);
     throw("g_start: entry returned");
 }
@@ -220,9 +225,8 @@ void g_launch(struct g *g, uintptr_t tp, uintptr_t top, void (*entry)(struct g *
     g->tp = tp;
     g->entry = entry;
     g->m = NULL;
-    g->locks = 0;
+    g->locks = SECTION_ONE; /* as if it had switched out; g_start leaves it */
     g->long_runner = false;
-    g->sigmask = getg() ? getg()->sigmask : sigmask_of_kernel(); /* POSIX: the creator's */
     arch_ctx_init(&g->ctx, top, tp, g_start);
     g_word_set(tp, g);
     atomic_fetch_add_explicit(&sched.ngs, 1, memory_order_relaxed);
@@ -239,7 +243,7 @@ void g_adopt(struct g *g, struct m *m, uintptr_t tp, uintptr_t lo, uintptr_t hi)
     g->stack_lo = lo;
     g->stack_hi = hi;
     g->slot_class = G_NO_CLASS;
-    g->sigmask = m->sigmask = sigmask_of_kernel();
+    g->locks = 0;
     status_set(g, G_RUNNING);
     g_word_set(tp, g);
 }
@@ -248,10 +252,15 @@ bool g_leave(void) { return atomic_fetch_sub_explicit(&sched.ngs, 1, memory_orde
 
 _Noreturn void g_exit(void) {
     struct g *g = getg();
+    section_enter(g);
     sched_switch(g, FIN_EXIT);
     throw("g_exit: a dead G was resumed");
 }
 
+struct g_signals *g_signals(struct g *g) {
+    return &g->signals;
+}
+bool g_is_g0(const struct g *g) { return g->is_g0; }
 void *g_ext(struct g *g) { return g->ext; }
 uint64_t g_id(const struct g *g) { return g->id; }
 uintptr_t g_tp(const struct g *g) { return g->tp; }

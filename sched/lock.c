@@ -26,7 +26,7 @@ static void lock_acquire_slow(struct lock *l) {
 void lock_acquire(struct lock *l) {
     struct g *g = getg();
     if (g)
-        g->locks++;
+        section_open(g, LOCK_ONE);
     uint32_t free = 0;
     if (!atomic_compare_exchange_strong_explicit(&l->word, &free, 1, memory_order_acquire,
                                                  memory_order_relaxed))
@@ -34,14 +34,16 @@ void lock_acquire(struct lock *l) {
 }
 
 bool lock_try(struct lock *l) {
-    uint32_t free = 0;
-    if (!atomic_compare_exchange_strong_explicit(&l->word, &free, 1, memory_order_acquire,
-                                                 memory_order_relaxed))
-        return false;
     struct g *g = getg();
     if (g)
-        g->locks++;
-    return true;
+        section_open(g, LOCK_ONE);
+    uint32_t free = 0;
+    if (atomic_compare_exchange_strong_explicit(&l->word, &free, 1, memory_order_acquire,
+                                                memory_order_relaxed))
+        return true;
+    if (g)
+        section_close(g, LOCK_ONE);
+    return false;
 }
 
 void lock_release(struct lock *l) {
@@ -49,7 +51,7 @@ void lock_release(struct lock *l) {
         futex_wake(&l->word, 1);
     struct g *g = getg();
     if (g)
-        g->locks--;
+        section_close(g, LOCK_ONE);
 }
 
 int futex_sleep(_Atomic uint32_t *word, uint32_t val, uint64_t deadline) {

@@ -12,9 +12,9 @@
 #include <sys/syscall.h>
 #include <string.h>
 
-/* g0 runs the scheduler only, but until signals are virtual also handlers of the program that
- * happen to hit it. Pages are used on demand. */
-#define M_STACK (256UL << 10)
+/* g0 runs the scheduler only, the kernel's signal handlers have a stack of their own. Pages are
+ * used on demand. */
+#define M_STACK (128UL << 10)
 #define HELPER_STACK (128UL << 10)
 #define GUARD 4096UL
 /* What a failed creation waits before the next try (DANGERS X6). */
@@ -54,6 +54,9 @@ static void m_thread(void *arg) {
     struct m *m = arg;
     m->tid = (int32_t)sys(SYS_gettid);
     g_adopt(m->g0, m, arch_tp(), 0, 0);
+    m->sigmask = UINT64_MAX; /* as the template thread's */
+    sched.host->m_started();
+    m_mask_follow();
     /* The next request may come as soon as this M can be taken. */
     atomic_store_explicit(&m_wanted, NONE, memory_order_release);
     m_loop(m);
@@ -73,6 +76,7 @@ static void pause_ns(uint64_t ns) {
 
 static void template_thread(void *arg) {
     void *sysmon_stack = arg;
+    helper_block_signals();
     while (sched.host->thread_spawn(sysmon_main, NULL, sysmon_stack, HELPER_STACK))
         pause_ns(RETRY_NS);
     struct m *m = NULL;
@@ -145,8 +149,11 @@ int sched_start(const struct sched_config *cfg, const struct sched_host *host, u
     if (!m)
         return 12;
     g->id = atomic_fetch_add(&sched.next_gid, 1);
+    signals_start();
     atomic_store(&m_wanted, WANTED); /* the spare */
+    helper_block_signals();          /* the new thread takes none from its first instruction on */
     err = host->thread_spawn(template_thread, sysmon_stack, template_stack, HELPER_STACK);
+    kernel_mask_set(&m->sigmask);
     if (err)
         return err;
     m->curg = g;

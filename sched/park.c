@@ -114,8 +114,10 @@ struct waiter *lot_self(struct waiter *local) {
 void lot_enqueue(struct bucket *b, struct waiter *w, uintptr_t addr, enum park_reason why) {
     w->reason = (uint8_t)why;
     w->interruptible = false;
-    if (w->g)
+    if (w->g) {
+        section_enter(w->g);
         status_set(w->g, G_PARKING);
+    }
     link_waiter(b, w, addr);
 }
 
@@ -134,9 +136,20 @@ struct waiter *lot_next(struct waiter *w) {
 }
 
 void lot_dequeue(struct bucket *b, struct waiter *w) {
+    section_enter_any(); /* lot_ready ends it */
     unlink_waiter(b, w);
     w->result = PARK_WOKEN;
     atomic_store_explicit(&w->addr, 0, memory_order_relaxed);
+}
+
+struct waiter lot_save(struct g *g) {
+    return g->w;
+}
+
+void lot_restore(struct g *g, const struct waiter *saved) {
+    uint32_t seq = g->w.seq; /* a late timer of the handler's waits must not match */
+    g->w = *saved;
+    g->w.seq = seq;
 }
 
 void lot_requeue(struct bucket *from, struct waiter *w, struct bucket *to_bucket, uintptr_t to) {
@@ -144,9 +157,9 @@ void lot_requeue(struct bucket *from, struct waiter *w, struct bucket *to_bucket
     link_waiter(to_bucket, w, to);
 }
 
-/* Ends a wait from outside: wait number *seq, or if seq is NULL whichever it is in, if result is
- * not INTERRUPTED or it may be interrupted. */
-static bool lot_end(struct waiter *w, const uint32_t *seq, enum park_result result) {
+/* Ends a wait from outside: wait number *seq, or if seq is NULL whichever it is in, if it is
+ * interruptible or need not be. */
+static bool lot_end(struct waiter *w, const uint32_t *seq, enum park_result result, bool any) {
     for (;;) {
         uintptr_t addr = atomic_load_explicit(&w->addr, memory_order_relaxed);
         if (!addr)
@@ -154,8 +167,7 @@ static bool lot_end(struct waiter *w, const uint32_t *seq, enum park_result resu
         struct bucket *b = lot_lock(addr);
         /* It may have been woken or requeued before we had the lock. */
         bool here = atomic_load_explicit(&w->addr, memory_order_relaxed) == addr;
-        bool ours = here && (!seq || w->seq == *seq) &&
-                    (result != PARK_INTERRUPTED || !w->g || w->interruptible);
+        bool ours = here && (!seq || w->seq == *seq) && (any || w->interruptible);
         if (ours) {
             lot_dequeue(b, w);
             w->result = (uint8_t)result;
@@ -163,31 +175,36 @@ static bool lot_end(struct waiter *w, const uint32_t *seq, enum park_result resu
         lot_unlock(b);
         if (ours && w->g)
             lot_ready(w);
+        else if (ours)
+            section_leave_any();
         if (here)
             return ours;
     }
 }
 
 void lot_timeout(struct g *g, uint32_t seq) {
-    if (lot_end(&g->w, &seq, PARK_TIMEOUT)) {
+    if (lot_end(&g->w, &seq, PARK_TIMEOUT, true)) {
         struct p *p = p_self();
         if (p)
             p_count(p, CNT_TIMER);
     }
 }
 
-bool g_interrupt(struct g *g) { return lot_end(&g->w, NULL, PARK_INTERRUPTED); }
+bool g_interrupt(struct g *g, bool for_signal) {
+    return lot_end(&g->w, NULL, PARK_INTERRUPTED, for_signal);
+}
 
 void lot_ready(struct waiter *w) {
     chaos_late("lot_ready");
     if (w->g) {
         g_ready(w->g);
-        return;
+    } else {
+        /* After the store the thread may return and its stack be reused: a futex_wake of an address
+         * that is no longer ours wakes at most somebody who has to check anyway. */
+        atomic_store_explicit(&w->futex, 1, memory_order_release);
+        futex_wake(&w->futex, 1);
     }
-    /* After the store the thread may return and its stack be reused: a futex_wake of an address
-     * that is no longer ours wakes at most somebody who has to check anyway. */
-    atomic_store_explicit(&w->futex, 1, memory_order_release);
-    futex_wake(&w->futex, 1);
+    section_leave_any();
 }
 
 void wake_list_take(struct wake_list *l, struct bucket *b, struct waiter *w) {
@@ -221,7 +238,7 @@ static enum park_result wait_in_kernel(struct waiter *w, uint64_t deadline) {
         int r = futex_sleep(&w->futex, 0, deadline);
         if (!r)
             continue;
-        if (lot_end(w, NULL, r == -EINTR ? PARK_INTERRUPTED : PARK_TIMEOUT))
+        if (lot_end(w, NULL, r == -EINTR ? PARK_INTERRUPTED : PARK_TIMEOUT, true))
             return w->result;
         /* A waker has dequeued us: it will still write to w, which is on our stack. */
         deadline = TIME_FOREVER;
@@ -236,6 +253,8 @@ enum park_result lot_wait(struct waiter *w, uint64_t deadline) {
     p_count(g->m->p, CNT_PARK);
     if (deadline != TIME_FOREVER)
         timer_add(g->m->p, g, deadline, w->seq);
+    if (g_has_signals(g)) /* signal.c, parker (2) */
+        g_interrupt(g, true);
     chaos_late("lot_wait");
     uint32_t readied = G_READIED;
     if (likely(status_of(g) != G_READIED) ||
@@ -245,7 +264,11 @@ enum park_result lot_wait(struct waiter *w, uint64_t deadline) {
     if (deadline != TIME_FOREVER)
         timer_del(g);
     w->reason = WAIT_NONE;
-    return w->result;
+    enum park_result result = w->result;
+    if (g_has_signals(g))
+        atomic_store_explicit(&g->m->attention, true, memory_order_relaxed);
+    section_leave(g);
+    return result;
 }
 
 bool lot_waited(const struct waiter *w, uint64_t ns) {
@@ -268,7 +291,7 @@ static const char *const reason_names[WAIT_REASONS] = {
     [WAIT_NONE] = "none",     [WAIT_MUTEX] = "mutex",     [WAIT_COND] = "cond",
     [WAIT_RWLOCK] = "rwlock", [WAIT_SEM] = "semaphore",   [WAIT_BARRIER] = "barrier",
     [WAIT_ONCE] = "once",     [WAIT_JOIN] = "join",       [WAIT_SLEEP] = "sleep",
-    [WAIT_FUTEX] = "futex",   [WAIT_SYSCALL] = "syscall",
+    [WAIT_FUTEX] = "futex",   [WAIT_SYSCALL] = "syscall", [WAIT_SIGNAL] = "signal",
 };
 
 const char *park_reason_name(enum park_reason r) {

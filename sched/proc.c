@@ -23,7 +23,6 @@
  */
 #include "sched/runtime.h"
 
-#include <signal.h>
 #include <sys/syscall.h>
 
 struct sched sched;
@@ -62,9 +61,8 @@ static bool ring_empty(struct p *p) {
 
 static uint32_t npidle(void) { return atomic_load_explicit(&sched.npidle, memory_order_seq_cst); }
 
-/* Queues a G whose status is RUNNABLE. Any thread. */
-void queue_runnable(struct g *g) {
-    struct p *p = p_self();
+/* p: the caller's, or NULL. */
+static inline void queue_on(struct p *p, struct g *g) {
     if (!p) {
         lock_acquire(&sched.lock);
         globq_put_locked(g);
@@ -83,6 +81,13 @@ void queue_runnable(struct g *g) {
         wakep();
     else
         self->lone_cycles = arch_cycles();
+}
+
+/* Queues a G whose status is RUNNABLE. Any thread. */
+void queue_runnable(struct g *g) {
+    section_enter_any();
+    queue_on(p_self(), g);
+    section_leave_any();
 }
 
 void g_ready(struct g *g) {
@@ -166,8 +171,8 @@ static void switch_to(struct g *from, struct g *next, bool inherit, enum finish 
 }
 
 void sched_switch(struct g *from, enum finish fin) {
-    if (from->locks)
-        throw("sched_switch: a runtime lock is held");
+    if (LOCKS_HELD(from->locks) || !from->locks)
+        throw("sched_switch: a runtime lock is held, or no section open");
     struct p *p = from->m->p;
     bool inherit = false;
     note_long_run(from);
@@ -188,29 +193,8 @@ static void finish_without_p(struct m *m, struct g *prev) {
     }
 }
 
-/* The kernel's set of blocked signals becomes that of the G that comes in. Mostly all Gs have the
- * same one, and this is a comparison. */
-static void sigmask_follow(struct m *m) {
-    struct g *g = m->curg;
-    if (likely(!g || g->sigmask == m->sigmask))
-        return;
-    m->sigmask = g->sigmask;
-    sys(SYS_rt_sigprocmask, SIG_SETMASK, &m->sigmask, NULL, sizeof m->sigmask);
-}
-
-uint64_t g_sigmask(void) {
-    struct g *g = getg();
-    return g ? g->sigmask : 0;
-}
-
-void g_sigmask_note(uint64_t mask) {
-    struct g *g = getg();
-    if (g)
-        g->sigmask = g->m->sigmask = mask;
-}
-
 void switch_finish(struct m *m) {
-    sigmask_follow(m);
+    m_signals_follow(m);
     struct g *prev = m->prev;
     enum finish fin = m->finish;
     m->finish = FIN_NONE;
@@ -312,10 +296,7 @@ static __attribute__((noinline)) struct g *find_for_yield(struct p *p, bool *inh
     return g ? g : steal_work(p, false);
 }
 
-bool g_yield(void) {
-    struct g *g = getg();
-    if (!g || status_of(g) != G_RUNNING || g->is_g0)
-        return false;
+static inline bool yield_section(struct g *g) {
     struct p *p = g->m->p;
     atomic_store_explicit(&p->preempt, false, memory_order_relaxed);
     p_count(p, CNT_YIELD);
@@ -330,10 +311,20 @@ bool g_yield(void) {
             return false;
         }
     }
-    if (unlikely(g->locks))
-        throw("g_yield: a runtime lock is held");
     switch_to(g, next, inherit, FIN_YIELD);
     return true;
+}
+
+bool g_yield(void) {
+    struct g *g = getg();
+    if (!g || status_of(g) != G_RUNNING || g->is_g0)
+        return false;
+    if (unlikely(LOCKS_HELD(g->locks)))
+        throw("g_yield: a runtime lock is held");
+    section_enter(g);
+    bool yielded = yield_section(g);
+    section_leave(g);
+    return yielded;
 }
 
 void g_yield_if_asked(void) {
@@ -606,6 +597,9 @@ static struct g *find_runnable(struct m *m, bool *inherit) {
             return g;
         if (stop_and_recheck(m))
             continue;
+        /* What came while it held its P; from here on the handler sees to it itself. */
+        if (atomic_load_explicit(&m->attention, memory_order_relaxed))
+            section_attend(m->g0);
         while (!m->p && poller_wait()) {
             /* A deadline is due, or an earlier one was added. */
             if (timers_next() > nanotime())

@@ -66,9 +66,8 @@ struct g {
     struct m *m;
     struct g *schedlink; /* next on the global queue or on a free list */
     _Atomic uint32_t status;
-    uint32_t locks;   /* runtime locks held: no preemption, no signal delivery */
-    uintptr_t sys_sp; /* stack pointer where it entered its system-call bracket */
-    uint64_t sigmask; /* signals it blocks, as the kernel's 64-bit set */
+    uint32_t locks; /* runtime locks and sections (LOCK_ONE, SECTION_ONE): not 0: no handler runs */
+    struct g_signals signals;
     uint64_t id;
     void (*entry)(struct g *);
     uint64_t lone_cycles; /* when it last readied a lone G without waking an M; 0: never */
@@ -109,7 +108,11 @@ struct m {
     /* set by the outgoing side just before arch_switch, read by the incoming one */
     struct g *prev;
     enum finish finish;
-    uint64_t sigmask; /* what the kernel has for this M; set when a G with another one comes in */
+    uint64_t
+        sigmask; /* what the kernel blocks on this M (signal.c); by the M itself, in a section */
+    /* Something is to be done as soon as no section is open on this M: host->attend. Set by this M
+     * (also in a signal handler), cleared by attend. */
+    _Atomic bool attention;
     uint8_t linger_credit; /* see linger in proc.c */
     bool spinning;         /* looks for work without having any; counted in sched.nmspinning */
     /* 0: asleep or about to; 1: woken. startm stores 1, the M itself 0. */
@@ -119,6 +122,7 @@ struct m {
     uint32_t id;
     int32_t tid;          /* the kernel's */
     uint64_t syscall_seq; /* the value of p->sysword that our call has set */
+    uint64_t ext[M_EXT_SIZE / 8];
     struct g g0_storage;
 };
 
@@ -214,6 +218,10 @@ struct sched {
     _Atomic uint64_t poll_until; /* 0: nobody polls */
     _Atomic uint32_t poll_seq;   /* bumped to wake it */
 
+    /* signals (signal.c) */
+    _Atomic uint64_t unwanted; /* that no live G lets through: blocked in the kernel on all Ms */
+    bool fence_switches;       /* there is no membarrier(2) */
+
     /* sysmon's deep sleep */
     _Atomic uint32_t sysmon_asleep; /* 1: sleeps until a P is taken from idle */
 
@@ -239,20 +247,65 @@ static inline struct p *p_self(void) {
     return g->m->p;
 }
 
+/* ---- sections ----
+ *
+ * A signal handler of the program may run on a G wherever g->locks is 0, and may there park and
+ * come back on another M. So whatever holds m or p in a local, or changes what belongs to the P,
+ * is a section: code between section_enter and section_leave, of the running G or g0. A runtime
+ * lock counts as one. A section may span a switch; the one that comes back leaves it.
+ *
+ * g->locks: runtime locks in the low half, sections in the high half. */
+#define LOCK_ONE 1u
+#define SECTION_ONE 0x10000u
+#define LOCKS_HELD(locks) ((locks) & (SECTION_ONE - 1))
+
+void section_attend(struct g *g);
+
+static inline void section_open(struct g *g, uint32_t what) {
+    g->locks += what;
+    atomic_signal_fence(memory_order_seq_cst);
+}
+
+static inline void section_close(struct g *g, uint32_t what) {
+    atomic_signal_fence(memory_order_seq_cst);
+    g->locks -= what;
+    atomic_signal_fence(memory_order_seq_cst);
+    /* A signal that came before is in `attention`; one that comes now finds no section. */
+    if (!g->locks && unlikely(atomic_load_explicit(&g->m->attention, memory_order_relaxed)))
+        section_attend(g);
+}
+
+static inline void section_enter(struct g *g) { section_open(g, SECTION_ONE); }
+static inline void section_leave(struct g *g) { section_close(g, SECTION_ONE); }
+/* section_begin and section_end, inline */
+static inline void section_enter_any(void) {
+    struct g *g = getg();
+    if (g)
+        section_enter(g);
+}
+static inline void section_leave_any(void) {
+    struct g *g = getg();
+    if (g)
+        section_leave(g);
+}
+
+/* Has g signals that it would take? */
+static inline bool g_has_signals(const struct g *g) {
+    uint64_t pending = atomic_load_explicit(&g->signals.pending, memory_order_relaxed);
+    return unlikely(pending != 0) &&
+           (pending & ~atomic_load_explicit(&g->signals.blocked, memory_order_relaxed));
+}
+
 /* ---- between the files of sched/ ---- */
 
-/* mem.c: page-aligned zeroed memory from the kernel, NULL if there is none; never malloc.
- * mem_permanent hands out pieces of such memory that are never freed. Any. */
+/* mem.c: page-aligned zeroed memory from the kernel, NULL if there is none; never malloc. Any. */
 void *mem_map(size_t size);
 void mem_unmap(void *p, size_t size);
-void *mem_permanent(size_t size, size_t align);
 size_t mem_round_page(size_t n);
 
 /* g.c */
 struct g *g_new(void); /* a fresh G without a stack, from the slabs; NULL: no memory */
 void g_adopt(struct g *g, struct m *m, uintptr_t tp, uintptr_t lo, uintptr_t hi);
-/* Calls fn for every G ever made until it returns false. No lock: fields may change under it. */
-void g_each(bool (*fn)(struct g *g, void *arg), void *arg);
 void g_word_set(uintptr_t tp, struct g *g); /* the TLS word of the thread with that tp */
 void g_init_offset(void);
 void g_reset_child(void);
@@ -324,6 +377,23 @@ void lot_reset_child(void);
 /* sysmon.c */
 void sysmon_main(void *arg);
 void sysmon_wake(void); /* if it is in deep sleep */
+
+/* signal.c */
+void m_mask_follow_slow(struct m *m);
+/* On the incoming side of every switch, in a section: the M's kernel mask, and what waits for the G
+ * that comes in. Mostly three loads and three tests. */
+static inline void m_signals_follow(struct m *m) {
+    if (unlikely(m->sigmask != 0))
+        m_mask_follow_slow(m);
+    struct g *g = m->curg;
+    if (unlikely(sched.fence_switches))
+        atomic_thread_fence(memory_order_seq_cst);
+    if (g && unlikely(g_has_signals(g)))
+        atomic_store_explicit(&m->attention, true, memory_order_relaxed);
+}
+void signals_start(void);
+void kernel_mask_set(const uint64_t *mask);
+void helper_block_signals(void); /* sysmon, template thread: they take none */
 
 /* trace.c */
 void schedtrace_print(uint64_t now);

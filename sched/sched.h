@@ -44,6 +44,11 @@ struct sched_host {
     /* Runs after the last switch away from a G that called g_exit: its stack is no longer in
      * use. On another G's stack or g0: must not block, nor call the program or libc. */
     void (*g_exited)(struct g *g);
+    /* First thing on a new M's own stack, with all signals blocked: nothing of the M is in use. */
+    void (*m_started)(void);
+    /* On a G without a section, or on the g0 of an M that holds no P: m_attention was called, or
+     * the G has a signal that it does not block. */
+    void (*attend)(void);
     /* One line about g for dumps: name and the like. Writes at most size bytes. */
     void (*g_describe)(struct g *g, char *buf, size_t size);
 };
@@ -63,7 +68,7 @@ struct sched_config {
 #define SCHED_MAX_PROCS 1024
 
 /* Space a P's, M's and G's owner may use as it likes; the shim keeps its thread there. */
-#define G_EXT_SIZE 208
+#define G_EXT_SIZE 216
 
 /* Makes the calling thread (which must have no G) the first goroutine, creates g0, the Ps, the
  * template thread, sysmon and a spare M. g0_tp: a thread identity for the first kernel thread's
@@ -104,6 +109,13 @@ bool g_leave(void);
 /* Ends the calling G, after g_leave: never returns. host->g_exited runs once the stack is free. */
 _Noreturn void g_exit(void);
 
+/* Calls fn for every G ever made until it returns false. No lock: fields may change under it, also
+ * in free ones. Any. */
+void g_each(bool (*fn)(struct g *g, void *arg), void *arg);
+struct g *g_at(uint32_t index); /* the inverse of g_index; NULL: there was none */
+/* Memory for good, page-mapped: never malloc's. NULL: none. No lock held. */
+void *mem_permanent(size_t size, size_t align);
+
 void *g_ext(struct g *g);            /* the owner's G_EXT_SIZE bytes */
 uint64_t g_id(const struct g *g);    /* unique in the process */
 uint32_t g_index(const struct g *g); /* place in the slabs: unique among live Gs, dense from 0 */
@@ -120,11 +132,63 @@ uint64_t g_count(void);                  /* live Gs, the first thread's included
  * freed G and memory that was never a thread give NULL. */
 struct g *g_from_tp(uintptr_t tp);
 
-/* The calling G's set of blocked signals, in the kernel's form. It moves with the G: the M's real
- * set follows at a switch if it differs. g_sigmask_note: the caller has just given (or is about to
- * give) the kernel this set for the running kernel thread. No-ops without a G. */
-uint64_t g_sigmask(void);
-void g_sigmask_note(uint64_t mask);
+/* ---- signals, as far as the scheduler has to know ----
+ *
+ * Sets are in the kernel's form: bit n-1 is signal n. A G's sets are the layer above's; the
+ * scheduler looks whether a G that comes in, or is about to wait, has some to take, and then calls
+ * host->attend as soon as no section is open. How the sets and a G's states meet without a lost
+ * signal stands at the head of signal.c.
+ *
+ * In the kernel an M blocks only what no G lets through at all: mostly nothing, so that a switch
+ * needs no system call. */
+struct g_signals {
+    _Atomic uint64_t blocked; /* written by the G itself */
+    _Atomic uint64_t pending; /* sent to it, not yet taken; under the layer above's lock */
+};
+struct g_signals *g_signals(struct g *g);
+
+/* Opens and closes a section of the calling G or g0: no handler of the program runs in it. It may
+ * span no call of the program or of libc that blocks or does not return. Nothing without a G. */
+void section_begin(void);
+void section_end(void);
+
+/* Is this thread in a section, or a g0 with a P? Then a signal handler may take no runtime lock.
+ * In a handler; false on threads without a G. */
+bool section_inside(void);
+bool g_is_g0(const struct g *g);
+
+/* The running M has something for host->attend. In a signal handler or a section. */
+void m_attention(void);
+/* attend has seen it. */
+void m_attention_clear(void);
+/* The layer above's M_EXT_SIZE bytes of the running M, and the id of its kernel thread. In a
+ * section or a handler: else the caller may be on another M at once. */
+#define M_EXT_SIZE 256
+void *m_ext(void);
+int32_t m_kernel_tid(void);
+
+/* The signals that are blocked in the kernel on all Ms since nobody wants them (more may be,
+ * on an M that has not run a G since). */
+uint64_t signals_unwanted(void);
+/* Somebody may want these from now on: the running M, at least, takes them. G. */
+void signals_want(uint64_t set);
+/* Nobody wants these. The caller has to look once more whether that is so, and if not call
+ * signals_want. An M that does not block one yet does so when m_mask_follow is called on it. */
+void signals_unwant(uint64_t set);
+/* What the kernel blocks on the running M becomes `set`, until the G's next switch at most. For
+ * calls that read or pass on the kernel's set (fork, exec, getcontext). In a section. */
+void m_mask_set(uint64_t set);
+/* ..or what it is to be again: what is unwanted. In a section. */
+void m_mask_follow(void);
+/* The kernel's set for the running M is about to become this, by other means. In a section or in
+ * a handler. */
+void m_mask_note(uint64_t set);
+/* Calls fn with the kernel's id of every M. */
+void m_each(void (*fn)(int32_t tid, int arg), int arg);
+
+/* After a change that a G is to see when it comes in, and before reading its state: a full
+ * barrier for this thread and, if there is one to be had, for all others that run. */
+void barrier_all(void);
 
 /* Lets others run first. Returns false if there was nothing else to run anywhere. G. */
 bool g_yield(void);
@@ -154,6 +218,7 @@ enum park_reason {
     WAIT_SLEEP,
     WAIT_FUTEX,
     WAIT_SYSCALL,
+    WAIT_SIGNAL,
     WAIT_REASONS
 };
 const char *park_reason_name(enum park_reason r);
@@ -175,7 +240,7 @@ struct waiter {
     uint8_t result;     /* enum park_result */
     uint8_t token;      /* what the waker has to say (ownership handed over) */
     uint8_t reason;     /* enum park_reason; a waker that shares addr with others looks at it */
-    bool interruptible; /* g_interrupt may end the wait */
+    bool interruptible; /* g_interrupt may end the wait without a signal */
 };
 
 /* Waiting is: lot_lock, check that there is still a reason to wait, lot_enqueue, lot_unlock,
@@ -192,9 +257,9 @@ void lot_unlock_second(struct bucket *held, struct bucket *second);
 /* The caller's waiter: its G's, or *local (for a thread without a G), made ready for use. */
 struct waiter *lot_self(struct waiter *local);
 /* Appends w to the queue of addr. Bucket lock. From here on w is visible to wakers: the caller
- * must go on to lot_wait. */
+ * must go on to lot_wait. A section of the G begins, which lot_wait ends. */
 void lot_enqueue(struct bucket *b, struct waiter *w, uintptr_t addr, enum park_reason why);
-/* The same for a wait that g_interrupt may end. */
+/* The same for a wait that g_interrupt may end without a signal: a cancellation point. */
 void lot_enqueue_interruptible(struct bucket *b, struct waiter *w, uintptr_t addr,
                                enum park_reason why);
 /* First waiter of addr, still queued; NULL if none. The next one after w. Bucket lock. */
@@ -202,10 +267,14 @@ struct waiter *lot_first(struct bucket *b, uintptr_t addr);
 struct waiter *lot_next(struct waiter *w);
 /* Moves the queued waiter w from its address to `to`'s queue (wait morphing). Both locks. */
 void lot_requeue(struct bucket *from, struct waiter *w, struct bucket *to_bucket, uintptr_t to);
-/* Takes w out. Bucket lock. Somebody must lot_ready it afterwards, or enqueue it elsewhere. */
+/* Takes w out. Bucket lock. The caller must lot_ready it afterwards: a section lasts from here to
+ * there, since a handler that came between could keep the waiter from running, for ever if it
+ * jumps out. */
 void lot_dequeue(struct bucket *b, struct waiter *w);
 /* Sleeps until dequeued, the deadline, or an interrupt. Returns an enum park_result; w->token is
- * the waker's. After PARK_TIMEOUT and PARK_INTERRUPTED w is queued nowhere. No lock held. */
+ * the waker's. After PARK_TIMEOUT and PARK_INTERRUPTED w is queued nowhere. No lock held. Handlers
+ * of signals that have come meanwhile run before it returns: whatever the caller waits for, it
+ * may return PARK_INTERRUPTED. */
 enum park_result lot_wait(struct waiter *w, uint64_t deadline);
 /* Makes a dequeued waiter run: next on this P where the caller has one. No bucket lock held.
  * Any thread. w may be gone when it returns. */
@@ -219,19 +288,24 @@ void wake_list_take(struct wake_list *l, struct bucket *b, struct waiter *w); /*
 void wake_list_take_all(struct wake_list *l, struct bucket *b, uintptr_t addr);
 void wake_list_ready(struct wake_list *l);
 
+/* A handler of the program runs on g, and may wait; before it g's waiter is saved, after it put
+ * back. g itself, in no wait. */
+struct waiter lot_save(struct g *g);
+void lot_restore(struct g *g, const struct waiter *saved);
+
 /* True if w has waited longer than ns nanoseconds (a rough clock). */
 bool lot_waited(const struct waiter *w, uint64_t ns);
 
-/* Ends g's wait, if it is in one that is interruptible, with PARK_INTERRUPTED. Any thread; true if
- * it was parked. */
-bool g_interrupt(struct g *g);
+/* Ends g's wait with PARK_INTERRUPTED; for a signal any wait, else only one that was enqueued as
+ * interruptible. Any thread without a runtime lock; true if it was parked. */
+bool g_interrupt(struct g *g, bool for_signal);
 
 /* ---- blocking in the kernel ---- */
 
 /* Brackets a system call that may block. The P stays with the G; sysmon takes it if the call
  * lasts (docs/HACKING.md, system calls). In between the G must not call into the scheduler.
- * True: the caller is to call syscall_exit. False on threads without a G, and in a signal handler
- * that interrupted a bracketed call: one bracket is enough. Errno survives. */
+ * True: the caller is to call syscall_exit. False on threads without a G, and in a bracket: one is
+ * enough. Errno survives. */
 bool syscall_enter(void);
 /* The same for a call that is known to block long: gives the P away at once. */
 bool syscall_enter_block(void);
@@ -239,9 +313,6 @@ bool syscall_enter_block(void);
 void syscall_exit(void);
 /* Is the caller in a bracket: a signal handler, or libc's own code in it? */
 bool syscall_inside(void);
-/* The caller leaves the frames below sp without coming back through them (longjmp out of a signal
- * handler): ends the bracket if it was entered there. */
-void syscall_unwind_to(uintptr_t sp);
 
 /* ---- time and counters ---- */
 

@@ -10,24 +10,24 @@
  *
  * Exactly one of the two compare-exchanges succeeds, and v never comes back, so a slow sysmon
  * cannot take a P in a later call of another G. After losing, the M must not touch the P at all.
- * While a G is in the bracket its status is SYSCALL and p_self() is NULL for it, so that a signal
- * handler that posts a semaphore there does not use a P that may be gone.
+ * While a G is in the bracket its status is SYSCALL and p_self() is NULL for it. A signal handler
+ * of the program that interrupts it there runs outside the bracket (shim/sigdeliver.c).
  */
 #include "sched/runtime.h"
 
 /* The goroutine whose call is to be bracketed; NULL on g0, without a runtime, or nested. */
-static struct g *bracket_begin(uintptr_t sp) {
+static inline struct g *bracket_begin(void) {
     struct g *g = getg();
     if (!g || g->is_g0 || status_of(g) == G_SYSCALL)
         return NULL;
-    g->sys_sp = sp;
+    section_enter(g);
     g->w.reason = WAIT_SYSCALL;
     g->w.since = arch_cycles();
     return g;
 }
 
 bool syscall_enter(void) {
-    struct g *g = bracket_begin((uintptr_t)__builtin_frame_address(0));
+    struct g *g = bracket_begin();
     if (!g)
         return false;
     struct m *m = g->m;
@@ -37,11 +37,12 @@ bool syscall_enter(void) {
     atomic_store_explicit(&g->status, G_SYSCALL, memory_order_relaxed);
     /* Release: whoever takes the P sees its queues as we left them. */
     atomic_store_explicit(&p->sysword, m->syscall_seq, memory_order_release);
+    section_leave(g);
     return true;
 }
 
 bool syscall_enter_block(void) {
-    struct g *g = bracket_begin((uintptr_t)__builtin_frame_address(0));
+    struct g *g = bracket_begin();
     if (!g)
         return false;
     struct m *m = g->m;
@@ -50,6 +51,7 @@ bool syscall_enter_block(void) {
     atomic_store_explicit(&g->status, G_SYSCALL, memory_order_relaxed);
     m->p = NULL;
     handoffp(p);
+    section_leave(g);
     return true;
 }
 
@@ -74,6 +76,7 @@ void syscall_exit(void) {
     if (!g || status_of(g) != G_SYSCALL)
         return;
     chaos_late("syscall_exit");
+    section_enter(g);
     struct m *m = g->m;
     struct p *p = m->p;
     uint64_t seq = m->syscall_seq;
@@ -84,7 +87,6 @@ void syscall_exit(void) {
             syscall_exit_slow(g);
         } else {
             status_set(g, G_RUNNING);
-            chaos_point("a system call");
             /* A G that only makes short calls is never retaken; the 10 ms rule reaches it here. */
             if (unlikely(atomic_load_explicit(&p->preempt, memory_order_relaxed)))
                 g_yield();
@@ -93,14 +95,11 @@ void syscall_exit(void) {
         syscall_exit_slow(g);
     }
     g->w.reason = WAIT_NONE;
+    section_leave(g);
+    chaos_point("a system call");
 }
 
 bool syscall_inside(void) {
     struct g *g = getg();
     return g && status_of(g) == G_SYSCALL;
-}
-
-void syscall_unwind_to(uintptr_t sp) {
-    if (syscall_inside() && sp > getg()->sys_sp)
-        syscall_exit();
 }

@@ -110,6 +110,7 @@ static bool deep_sleep(void) {
 
 void sysmon_main(void *arg) {
     (void)arg;
+    helper_block_signals();
     looks = mem_map(sched.cfg.procs * sizeof *looks);
     if (!looks)
         throw("sysmon: no memory at start");

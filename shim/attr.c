@@ -162,24 +162,6 @@ SHIM_API int shim_getcpuclockid(pthread_t th, clockid_t *clock) {
     return ENOENT; /* no CPU clock per goroutine yet */
 }
 
-/* ---- signals to a thread ---- */
-
-/* The handler runs on the kernel thread that runs the goroutine, or, while it waits, wherever the
- * process takes signals. README, signals. */
-SHIM_API int shim_kill(pthread_t th, int sig) {
-    struct thread *t = thread_find(th);
-    if (!t)
-        return NOT_OURS(pthread_kill, th, sig);
-    if (sig < 0 || sig > SIGRTMAX || (sig >= 32 && sig < SIGRTMIN))
-        return EINVAL;
-    if (atomic_load_explicit(&t->state, memory_order_acquire) & THREAD_EXITED || !sig)
-        return 0;
-    pid_t pid = (pid_t)sys(SYS_getpid);
-    int32_t tid = t == thread_self() ? (int32_t)sys(SYS_gettid) : g_kernel_tid(t->g);
-    long r = tid ? sys(SYS_tgkill, pid, tid, sig) : sys(SYS_kill, pid, sig);
-    return (int)-r;
-}
-
 /* For dumps (sched_host.g_describe). */
 void thread_describe(struct g *g, char *buf, size_t size);
 void thread_describe(struct g *g, char *buf, size_t size) {

@@ -38,7 +38,7 @@ void cancel_test(void) {
 
 enum park_result cancel_wait(struct waiter *w, uint64_t deadline) {
     if (w->g && unlikely(cancel_pending(thread_of(w->g))))
-        g_interrupt(w->g);
+        g_interrupt(w->g, false);
     return lot_wait(w, deadline);
 }
 
@@ -84,7 +84,7 @@ SHIM_API int shim_cancel(pthread_t th) {
             cancel_test();
         return 0;
     }
-    if (!g_interrupt(t->g))
+    if (!g_interrupt(t->g, false))
         cancel_in_kernel(t->g);
     return 0;
 }

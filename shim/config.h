@@ -6,8 +6,6 @@
 
 /* Turns the environment's words into numbers; complains about each bad one in a line. */
 void config_read(struct sched_config *cfg);
-/* Makes SIGQUIT dump all goroutines. */
-void config_sigquit(void);
 /* Learns about the running glibc and tests it. 0; else a line has been printed. */
 int glibc_probe(void);
 

@@ -19,6 +19,7 @@ static long wait_bitset(uintptr_t addr, uint32_t val, uint64_t deadline, uint32_
     if (!bits)
         return -EINVAL;
     chaos_point("a futex wait");
+    uint64_t mark = signal_mark();
     struct waiter local, *w = lot_self(&local);
     w->tag = bits;
     struct bucket *b = lot_lock(addr);
@@ -33,7 +34,8 @@ static long wait_bitset(uintptr_t addr, uint32_t val, uint64_t deadline, uint32_
     case PARK_TIMEOUT:
         return -ETIMEDOUT;
     case PARK_INTERRUPTED:
-        return -EINTR;
+        /* Began anew, as the kernel does after a handler with SA_RESTART: the word may differ. */
+        return signal_ends(mark, true) ? -EINTR : wait_bitset(addr, val, deadline, bits);
     default:
         return 0;
     }

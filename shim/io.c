@@ -107,7 +107,7 @@ GIVE_UNLESS(IS_ZERO(t), int, epoll_pwait2,
             (int fd, struct epoll_event *ev, int n, const struct timespec *t, const sigset_t *m),
             (fd, ev, n, t, m))
 
-/* ---- processes and signals ---- */
+/* ---- processes ---- */
 
 GIVE(pid_t, wait, (int *status), (status))
 GIVE_UNLESS((options & WNOHANG), pid_t, waitpid, (pid_t pid, int *status, int options),
@@ -118,13 +118,6 @@ GIVE_UNLESS((options & WNOHANG), pid_t, wait4,
             (pid_t pid, int *status, int options, struct rusage *ru), (pid, status, options, ru))
 GIVE_UNLESS((options & WNOHANG), int, waitid,
             (idtype_t type, id_t id, siginfo_t *info, int options), (type, id, info, options))
-GIVE(int, pause, (void), ())
-GIVE(int, sigwait, (const sigset_t *set, int *sig), (set, sig))
-GIVE(int, sigwaitinfo, (const sigset_t *set, siginfo_t *info), (set, info))
-GIVE_UNLESS(IS_ZERO(t), int, sigtimedwait,
-            (const sigset_t *set, siginfo_t *info, const struct timespec *t), (set, info, t))
-GIVE(int, sigsuspend, (const sigset_t *mask), (mask))
-GIVE(int, system, (const char *cmd), (cmd))
 
 /* ---- files ---- */
 

@@ -68,6 +68,7 @@ static int sem_wait_until(struct new_sem *s, clockid_t clock, const struct times
     chaos_point("sem_wait");
     if (take(s))
         return 0;
+    uint64_t mark = signal_mark();
     uint64_t deadline;
     int err = deadline_abs(clock, abs, &deadline);
     if (err)
@@ -78,7 +79,7 @@ static int sem_wait_until(struct new_sem *s, clockid_t clock, const struct times
             return take(s) ? 0 : fail(ETIMEDOUT);
         if (r == PARK_INTERRUPTED) {
             cancel_test();
-            if (!getg())
+            if (signal_ends(mark, true))
                 return fail(EINTR);
         }
     } while (!take(s));
@@ -112,15 +113,12 @@ SHIM_API int shim_sem_trywait(sem_t *s) {
     return fail(EAGAIN);
 }
 
-SHIM_API int shim_sem_post(sem_t *sp) {
-    if (sem_in_libc(sp))
-        return next(sem_post)(sp);
-    struct new_sem *s = sem_of(sp);
-    chaos_point("sem_post");
+/* Somebody may wait. 0 or EOVERFLOW. */
+static int post_slow(struct new_sem *s) {
     uint64_t d = atomic_load_explicit(&s->data, memory_order_relaxed);
     do {
         if (VALUE(d) == SEM_VALUE_MAX)
-            return fail(EOVERFLOW);
+            return EOVERFLOW;
     } while (!atomic_compare_exchange_weak_explicit(&s->data, &d, d + 1, memory_order_seq_cst,
                                                     memory_order_relaxed));
     if (!WAITERS(d))
@@ -139,4 +137,21 @@ SHIM_API int shim_sem_post(sem_t *sp) {
     if (w)
         lot_ready(w);
     return 0;
+}
+
+SHIM_API int shim_sem_post(sem_t *sp) {
+    if (sem_in_libc(sp))
+        return next(sem_post)(sp);
+    struct new_sem *s = sem_of(sp);
+    chaos_point("sem_post");
+    uint64_t d = atomic_load_explicit(&s->data, memory_order_relaxed);
+    while (!WAITERS(d) && VALUE(d) != SEM_VALUE_MAX)
+        if (atomic_compare_exchange_weak_explicit(&s->data, &d, d + 1, memory_order_seq_cst,
+                                                  memory_order_relaxed))
+            return 0;
+    /* A handler that comes between the two steps and jumps out would lose the wake-up. */
+    section_begin();
+    int err = post_slow(s);
+    section_end();
+    return err ? fail(err) : 0;
 }

@@ -20,6 +20,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -45,19 +46,28 @@ static inline void *next_get(enum next_id id) {
 #define next(name) ((__typeof__(name) *)next_get(NEXT_##name))
 
 /* A call of libc's that may block, from a goroutine: the P is kept until sysmon takes it, or
- * (_BLOCK) given away at once. errno survives. libc acts on a cancellation request inside it; the
- * personality then ends the bracket while the frame is unwound. */
-#define BRACKETED(enter, call)                                                                     \
+ * (_BLOCK) given away at once. errno survives. Signals that interrupt the kernel thread may be
+ * another G's: a call fails with EINTR only if a handler of this one has run. libc acts on a
+ * cancellation request inside it; the personality then ends the bracket while the frame is unwound.
+ */
+#define BRACKETED(enter, restarts, call)                                                           \
     ({                                                                                             \
         ARCH_ON_UNWIND(bracket_personality);                                                       \
-        bool outer_ = enter();                                                                     \
-        __auto_type r_ = (call);                                                                   \
-        if (likely(outer_))                                                                        \
-            syscall_exit();                                                                        \
+        uint64_t mark_ = signal_mark();                                                            \
+        __typeof__(call) r_;                                                                       \
+        do {                                                                                       \
+            bool outer_ = enter();                                                                 \
+            r_ = (call);                                                                           \
+            if (likely(outer_))                                                                    \
+                syscall_exit();                                                                    \
+        } while (unlikely((long)r_ == -1) && errno == EINTR && !signal_ends(mark_, restarts));     \
         r_;                                                                                        \
     })
-#define LIBC_CALL(call) BRACKETED(syscall_enter, call)
-#define LIBC_CALL_BLOCK(call) BRACKETED(syscall_enter_block, call)
+#define LIBC_CALL(call) BRACKETED(syscall_enter, true, call)
+#define LIBC_CALL_BLOCK(call) BRACKETED(syscall_enter_block, true, call)
+/* For calls that end with EINTR after any handler, whatever SA_RESTART says (signal(7)). */
+#define LIBC_CALL_EINTR(call) BRACKETED(syscall_enter, false, call)
+#define LIBC_CALL_BLOCK_EINTR(call) BRACKETED(syscall_enter_block, false, call)
 
 /* ---- settings ---- */
 
@@ -98,6 +108,11 @@ struct thread {
     struct sched_param sched_param;
     int sched_policy;
     size_t guard;
+    /* signals, see signal.h */
+    struct sig_node *sig_queue; /* sent to it, not yet taken; sig_lock */
+    stack_t alt;                /* its alternate stack; ss_size 0: none */
+    uint64_t handlers_run;      /* low half: handlers so far; high half: without SA_RESTART */
+    bool vforked;               /* in a child of vfork, which runs in its place */
 };
 _Static_assert(sizeof(struct thread) <= G_EXT_SIZE, "struct thread");
 
@@ -111,12 +126,16 @@ struct thread *thread_find(pthread_t t);
 /* Starts the runtime at the first thread creation. True if it runs; false: libc's own threads. */
 bool runtime_start(void);
 void shim_reset_child(void);
+/* Does this system call return in a child with memory of its own? */
+bool process_is_fork(long nr, long a);
 void once_reset_child(void);
 void mutex_start(void); /* at the runtime's start */
 /* Ends the calling thread. Its result, if any, is already in the TCB. */
 _Noreturn void thread_end(void);
-/* rt_sigprocmask(2), noted. */
-long sigmask_syscall(long how, long set, long old, long size);
+/* The program's first thread; NULL where there is no runtime. By a gettid(2) id: NULL if it is no
+ * goroutine's. */
+struct thread *thread_first(void);
+struct thread *thread_of_tid(int32_t tid);
 
 /* The id that identifies the owner of a lock: TCB.tid, as glibc uses. Any thread, any time. */
 int32_t kernel_tid(void); /* equal to TCB.tid on every thread of the kernel's */
@@ -125,6 +144,21 @@ static inline int32_t self_tid(void) {
     if (likely(off))
         return (int32_t)arch_tp_read32(off);
     return kernel_tid();
+}
+
+/* ---- calls that a signal may interrupt ---- */
+
+/* Taken at the start of a call; signal_ends(mark, restarts) says, when the call came back
+ * interrupted, whether it is to fail with EINTR: a handler has run since. restarts: not for those
+ * with SA_RESTART (signal(7), "Interruption of system calls"). Without a G always true. */
+static inline uint64_t signal_mark(void) {
+    struct thread *t = thread_self();
+    return t ? t->handlers_run : 0;
+}
+static inline bool signal_ends(uint64_t mark, bool restarts) {
+    struct thread *t = thread_self();
+    uint64_t now = t ? t->handlers_run : 0;
+    return !t || (restarts ? now >> 32 != mark >> 32 : now != mark);
 }
 
 /* ---- cancellation ---- */

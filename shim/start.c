@@ -7,7 +7,7 @@
  */
 #include "shim/config.h"
 #include "shim/mapping.h"
-#include "shim/shim.h"
+#include "shim/signal.h"
 
 #include <linux/rseq.h>
 #include <sched.h>
@@ -60,9 +60,16 @@ static int thread_spawn(void (*fn)(void *), void *arg, void *stack, size_t size)
     return err;
 }
 
+static void m_started(void) {
+    if (!signal_m_stack())
+        throw("m_started: no memory for a signal stack");
+}
+
 static const struct sched_host host = {
     .thread_spawn = thread_spawn,
     .g_exited = thread_exited,
+    .m_started = m_started,
+    .attend = signal_attend,
     .g_describe = thread_describe,
 };
 
@@ -99,8 +106,13 @@ static void redirect_first_exit(void) {
     *slot = &buf;
 }
 
+static struct thread *first;
+struct thread *thread_first(void) {
+    return first;
+}
+
 static void adopt_first(void) {
-    struct thread *t = thread_self();
+    struct thread *t = first = thread_self();
     memset(t, 0, sizeof *t);
     t->g = getg();
     t->tcb = arch_tp();
@@ -114,6 +126,7 @@ static void adopt_first(void) {
 static bool start(void) {
     struct sched_config cfg;
     config_read(&cfg);
+    sigquit_dumps = cfg.sigquit;
     if (glibc_probe())
         return false;
     arch_init(getauxval(AT_HWCAP2), cfg.fs_by_syscall);
@@ -126,18 +139,20 @@ static bool start(void) {
         g0_tp = tcb_make((uintptr_t)lo, (uintptr_t)lo + G0_STACK, 0, (int32_t)sys(SYS_gettid));
         err = g0_tp ? 0 : ENOMEM;
     }
+    signal_take();
     if (!err)
         err = sched_start(&cfg, &host, g0_tp, lo, (void *)tcb_stack_top(g0_tp));
     if (err) {
+        signal_give_back();
         complain("cannot start (%s): running on the system's threads", strerrorname_np(err));
         return false;
     }
     adopt_first();
+    m_started();
+    signal_start();
     redirect_first_exit();
     cancel_start();
     mutex_start();
-    if (cfg.sigquit)
-        config_sigquit();
     return true;
 }
 
@@ -168,6 +183,8 @@ bool runtime_start(void) {
 void shim_reset_child(void) {
     if (atomic_load(&started) != RUNS)
         return;
+    signal_reset_child();
+    first = NULL;
     sched_reset_child();
     once_reset_child();
     mapping_reset_child();

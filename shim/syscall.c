@@ -5,7 +5,7 @@
  */
 #include "shim/futex.h"
 #include "shim/mapping.h"
-#include "shim/shim.h"
+#include "shim/signal.h"
 
 #include <poll.h>
 #include <sched.h>
@@ -40,9 +40,6 @@ static const bool may_block[512] = {
     [SYS_epoll_pwait2] = true,
     [SYS_wait4] = true,
     [SYS_waitid] = true,
-    [SYS_pause] = true,
-    [SYS_rt_sigtimedwait] = true,
-    [SYS_rt_sigsuspend] = true,
     [SYS_nanosleep] = true,
     [SYS_clock_nanosleep] = true,
     [SYS_fsync] = true,
@@ -64,6 +61,62 @@ static const bool may_block[512] = {
     [SYS_getrandom] = true,
 };
 
+static bool is_signal_call(long nr) {
+    switch (nr) {
+    case SYS_rt_sigprocmask:
+    case SYS_rt_sigaction:
+    case SYS_sigaltstack:
+    case SYS_kill:
+    case SYS_tkill:
+    case SYS_tgkill:
+    case SYS_rt_sigqueueinfo:
+    case SYS_rt_tgsigqueueinfo:
+    case SYS_rt_sigtimedwait:
+    case SYS_rt_sigsuspend:
+    case SYS_rt_sigpending:
+    case SYS_pause:
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* The result of a libc function, as the kernel gives it. */
+static long as_kernel(long r) { return r < 0 ? -errno : r; }
+
+static long signal_call(long nr, long a, long b, long c, long d) {
+    sigset_t set;
+    switch (nr) {
+    case SYS_rt_sigprocmask:
+        return sigmask_syscall(a, b, c, d);
+    case SYS_rt_sigaction:
+        return sigaction_syscall(a, b, c, d);
+    case SYS_sigaltstack:
+        return sigaltstack_syscall(a, b);
+    case SYS_kill:
+        return as_kernel(kill((pid_t)a, (int)b));
+    case SYS_tkill:
+        return sig_tkill(0, a, b);
+    case SYS_tgkill:
+        return sig_tkill(a, b, c);
+    case SYS_rt_sigqueueinfo:
+        return sig_queueinfo(0, a, b, (const siginfo_t *)c);
+    case SYS_rt_tgsigqueueinfo:
+        return sig_queueinfo(a, b, c, (const siginfo_t *)d);
+    case SYS_rt_sigtimedwait: /* these read the first 8 bytes of a set only */
+        return as_kernel(
+            sigtimedwait((const sigset_t *)a, (siginfo_t *)b, (const struct timespec *)c));
+    case SYS_rt_sigsuspend:
+        return as_kernel(sigsuspend((const sigset_t *)a));
+    case SYS_rt_sigpending:
+        sigpending(&set);
+        *(uint64_t *)a = sig_set_of(&set);
+        return 0;
+    default:
+        return as_kernel(pause());
+    }
+}
+
 SHIM_API long shim_syscall(long nr, long a, long b, long c, long d, long e, long f) {
     long r;
     struct thread *t = thread_self();
@@ -75,15 +128,19 @@ SHIM_API long shim_syscall(long nr, long a, long b, long c, long d, long e, long
         r = 0;
     else if (nr == SYS_exit && t)
         thread_end(); /* the kernel thread is an M, which serves others */
-    else if (nr == SYS_rt_sigprocmask && t && b)
-        r = sigmask_syscall(a, b, c, d);
+    else if (t && is_signal_call(nr))
+        r = signal_call(nr, a, b, c, d);
     else if (nr == SYS_rseq && t)
         r = -ENOSYS; /* registered areas would move between kernel threads (DANGERS X3) */
     else if (t && (unsigned long)nr < sizeof may_block && may_block[nr])
-        r = LIBC_CALL(arch_syscall(nr, a, b, c, d, e, f));
+        return LIBC_CALL(next(syscall)(nr, a, b, c, d, e, f));
     else if (nr == SYS_mmap)
         return (long)shim_mmap((void *)a, (size_t)b, (int)c, (int)d, (int)e, f);
-    else
+    else if (t && process_is_fork(nr, a)) {
+        if ((r = next(syscall)(nr, a, b, c, d, e, f)) == 0)
+            shim_reset_child();
+        return r;
+    } else
         return next(syscall)(nr, a, b, c, d, e, f);
     if (r < 0 && r > -4096) {
         errno = (int)-r;

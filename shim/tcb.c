@@ -137,6 +137,8 @@ void tcb_reuse(uintptr_t tcb, int32_t tid) {
     glibc.allocate_tls_init((void *)tcb, true);
 }
 
+void tcb_set_tid(uintptr_t tcb, int32_t tid) { FIELD(tcb, glibc.off_tid, int32_t) = tid; }
+
 void tcb_drop(uintptr_t tcb) {
     stack_list_del(tcb);
     glibc.deallocate_tls((void *)tcb, false);

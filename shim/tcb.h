@@ -49,6 +49,7 @@ void tcb_reuse(uintptr_t tcb, int32_t tid);
 /* Takes it out of glibc's list and frees what hangs on it. Where tcb_make may. After it the
  * thread (maybe the caller itself) must not use dynamic TLS. */
 void tcb_drop(uintptr_t tcb);
+void tcb_set_tid(uintptr_t tcb, int32_t tid);
 /* The highest address that stack frames may use. */
 uintptr_t tcb_stack_top(uintptr_t tcb);
 /* What fits above the first frame: bytes that a slot needs besides the program's stack. */

@@ -1,5 +1,5 @@
 /* thread.c - pthread_create, join, detach, exit: the life of a thread */
-#include "shim/shim.h"
+#include "shim/signal.h"
 
 #include <limits.h>
 #include <setjmp.h>
@@ -32,14 +32,27 @@ static int32_t tid_make(const struct g *g) {
     return (int32_t)(TID_BASE + 1 + n % (TID_LIMIT - TID_BASE - 1));
 }
 
+struct thread *thread_of_tid(int32_t tid) {
+    struct thread *t = thread_first();
+    if (t && t->tid == tid)
+        return t;
+    struct g *g = tid > (int32_t)TID_BASE ? g_at((uint32_t)(tid - TID_BASE - 1) / TID_LIVES) : NULL;
+    t = g ? thread_of(g) : NULL;
+    bool live = t && t->g == g && t->tid == tid &&
+                !(atomic_load_explicit(&t->state, memory_order_acquire) & THREAD_EXITED);
+    return live ? t : NULL;
+}
+
 /* ---- exit ---- */
 
 _Noreturn void thread_end(void) {
     tcb_leave(arch_tp());
     /* A process whose threads have all ended; or a child of a fork, whose one thread this is. */
     struct thread *t = thread_self();
-    if (t)
+    if (t) {
+        signal_thread_end(t);
         tcb_robust_abandon(t->tcb, t->tid);
+    }
     if (!t || g_leave())
         exit(0);
     /* A stack that does not stay with its G takes its identity along (it is the program's
@@ -96,6 +109,8 @@ void thread_exited(struct g *g) {
 struct create_attr {
     struct stack_want stack;
     bool detached;
+    bool has_mask;
+    uint64_t mask; /* signals that it blocks; else those of its creator */
     int policy;
     struct sched_param param;
 };
@@ -145,6 +160,10 @@ static int attr_read(const pthread_attr_t *attr, struct create_attr *out) {
     pthread_attr_getschedpolicy(attr, &out->policy);
     pthread_attr_getschedparam(attr, &out->param);
     out->detached = detach == PTHREAD_CREATE_DETACHED;
+    sigset_t mask;
+    out->has_mask = pthread_attr_getsigmask_np(attr, &mask) == 0;
+    if (out->has_mask)
+        out->mask = sig_set_of(&mask);
     /* Where no address was set, glibc computes addr = 0 - size. */
     if ((uintptr_t)addr + size != 0) {
         out->stack = (struct stack_want){.user = addr, .size = size};
@@ -189,6 +208,7 @@ static int thread_new(struct thread **out, const struct create_attr *a) {
     t->guard = a->stack.guard;
     t->sched_policy = a->policy;
     t->sched_param = a->param;
+    signal_thread_start(t, a->has_mask ? &a->mask : NULL);
     atomic_store_explicit(&t->state, a->detached ? THREAD_DETACHED : 0, memory_order_relaxed);
     *out = t;
     return 0;
@@ -265,8 +285,8 @@ static enum park_result join_wait(struct thread *t, uint64_t deadline) {
         enum park_result r = cancel_wait(w, deadline);
         if (r == PARK_TIMEOUT)
             return r;
-        if (r == PARK_INTERRUPTED) {
-            struct thread *self = thread_self();
+        struct thread *self = thread_self();
+        if (r == PARK_INTERRUPTED && (!self || cancel_pending(self))) {
             if (self)
                 atomic_store(&self->joining, NULL);
             join_unclaim(t);

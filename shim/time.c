@@ -56,6 +56,7 @@ int deadline_rel(const struct timespec *rel, uint64_t *deadline) {
 
 /* Sleeps on a goroutine. 0 or EINTR; *left: what was left. A cancellation point. */
 static int sleep_until(uint64_t deadline, uint64_t *left) {
+    uint64_t mark = signal_mark();
     cancel_test();
     for (;;) {
         struct waiter local, *w = lot_self(&local);
@@ -69,8 +70,8 @@ static int sleep_until(uint64_t deadline, uint64_t *left) {
         if (r == PARK_TIMEOUT || !*left)
             return 0;
         cancel_test();
-        if (!getg())
-            return EINTR; /* a signal handler ran on this thread of the kernel */
+        if (signal_ends(mark, false))
+            return EINTR;
     }
 }
 

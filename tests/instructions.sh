@@ -17,11 +17,11 @@ n=5000
 limits='
 lock        43  lock and unlock a free mutex
 recursive  140  the same with a recursive one
-sem        108  post and wait without waiting
-yield      250  sched_yield to another goroutine
-park       662  a post that readies, a wait that parks, the switch
-cond       828  a signal that readies, a wait that parks, lock and unlock, the switch
-create    2595  create, run, exit and join with a stack that is there
+sem        115  post and wait without waiting
+yield      270  sched_yield to another goroutine
+park       773  a post that readies, a wait that parks, the switch
+cond       913  a signal that readies, a wait that parks, lock and unlock, the switch
+create    2851  create, run, exit and join with a stack that is there
 '
 
 # count PATH TIMES: instructions of the whole run

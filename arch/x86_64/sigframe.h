@@ -1,0 +1,44 @@
+/* sigframe.h - the frame on which a handler of the program runs, on the stack of a goroutine
+ *
+ * The kernel delivers signals on the alternate stack of an M, where nothing may stay: the G could
+ * go on on another M. So what the kernel has saved there is copied to the G's stack, and the G
+ * continues in arch_sig_enter, which calls signal_run(frame) and then makes all registers what
+ * the frame says, without a system call: rt_sigreturn would also give the M whatever alternate
+ * stack and mask the frame names (shared/DANGERS.md, S2).
+ *
+ * Unwinders see a signal frame: signal.S says where each register lies in it.
+ */
+#ifndef GTHREAD_SIGFRAME_H
+#define GTHREAD_SIGFRAME_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define ARCH_UCONTEXT_SIZE 304 /* the kernel's struct ucontext: ends with 8 bytes of mask */
+#define ARCH_SIGFRAME_EXT 256  /* the upper layer's: the siginfo first, as the kernel has it */
+
+struct arch_sigframe {
+    uint64_t jump[6]; /* what iretq takes; one word to keep `uc` aligned */
+    unsigned char uc[ARCH_UCONTEXT_SIZE];
+    unsigned char ext[ARCH_SIGFRAME_EXT];
+};
+_Static_assert(offsetof(struct arch_sigframe, uc) == 48, "signal.S");
+_Static_assert(sizeof(struct arch_sigframe) % 16 == 0, "stack alignment");
+
+/* Offset of the mask in it; of the stack_t. */
+#define ARCH_UC_SIGMASK 296
+#define ARCH_UC_STACK 16
+
+uintptr_t arch_uc_sp(const void *uc);
+
+/* Copies the kernel's ucontext with its floating point state to below `top`, or if that is 0 to
+ * below what the interrupted code uses of its stack. Touches nothing else. Async-signal-safe. */
+struct arch_sigframe *arch_sigframe_push(const void *kernel_uc, uintptr_t top);
+
+/* The kernel's ucontext becomes one that continues in signal_run(frame). */
+void arch_sigframe_enter(void *kernel_uc, struct arch_sigframe *frame);
+
+/* Above: runs the handler; what it returns to is what the frame then says. */
+void signal_run(struct arch_sigframe *frame);
+
+#endif

@@ -1,0 +1,298 @@
+/* sigdeliver.c - from the kernel to a handler of the program, on the stack of a goroutine
+ *
+ * The trampoline is the kernel's handler for everything. It runs on the M's own alternate stack
+ * with all signals blocked, and returns soon; program code never runs under it (DANGERS S1, S2).
+ *
+ *   on a G, no section    the signal goes to whom it belongs (sig_route). If this G has some to
+ *                         take now, it goes on in the handler: a frame on the G's stack
+ *                         (sigframe.h), called when the trampoline returns.
+ *   in a section          runtime locks may be held: the signal is put by (hold), the kernel is to
+ *                         block everything from here on, and the section's end (signal_attend)
+ *                         takes it up again. One at a time, so that their order stays.
+ *   g0 without a P        as on a G, but nothing to run here. With a P: as in a section.
+ *   no G                  a thread that libc made for itself: the handler runs right here, as NPTL
+ *                         would. In a child of vfork: likewise, it shares our memory.
+ *
+ * A fault of the program's is delivered at once, on its G; one inside a section, or blocked or
+ * without a handler, is left to the default action, which shows the right place in the core.
+ */
+#include "shim/signal.h"
+#include "sigframe.h"
+
+#include <string.h>
+#include <sys/syscall.h>
+#include <ucontext.h>
+
+/* What lies in an M's ext space. */
+struct m_signals {
+    int held; /* the signal that is put by; 0: none */
+    siginfo_t info;
+};
+_Static_assert(sizeof(struct m_signals) <= M_EXT_SIZE, "struct m_signals");
+
+/* What lies behind a frame's ucontext. */
+struct run {
+    siginfo_t info;
+    void *handler;
+    uint64_t flags;
+    int sig;
+};
+_Static_assert(sizeof(struct run) <= ARCH_SIGFRAME_EXT, "struct run");
+
+static struct run *run_of(struct arch_sigframe *f) { return (struct run *)f->ext; }
+static uint64_t *uc_mask(void *uc) { return (uint64_t *)((char *)uc + ARCH_UC_SIGMASK); }
+static stack_t *uc_stack(void *uc) { return (stack_t *)((char *)uc + ARCH_UC_STACK); }
+
+/* ---- the next handler of a G ---- */
+
+static bool on_alternate(const struct thread *t, uintptr_t sp) {
+    return sp - (uintptr_t)t->alt.ss_sp < t->alt.ss_size;
+}
+
+/* Takes the next signal that t does not block and that has a handler; on the way does what needs
+ * none. The mask becomes the handler's. Fills run; false: nothing to run. */
+static bool next_handler(struct thread *t, struct run *run) {
+    struct g_signals *s = g_signals(t->g);
+    for (;;) {
+        uint64_t blocked = sig_blocked(t);
+        lock_acquire(&sig_lock);
+        int sig = sig_take_locked(t, ~blocked, &run->info);
+        struct sig_action *a = &sig_actions[sig], was = *a;
+        if (sig && sig_has_handler(a) && a->flags & SA_RESETHAND)
+            a->handler = SIG_DFL;
+        lock_release(&sig_lock);
+        if (!sig)
+            return false;
+        if (was.handler == SIG_DFL)
+            sig_default_now(sig);
+        if (!sig_has_handler(&was))
+            continue;
+        run->sig = sig;
+        run->handler = was.handler;
+        run->flags = was.flags;
+        blocked |= was.mask | (was.flags & SA_NODEFER ? 0 : sig_bit(sig));
+        atomic_store_explicit(&s->blocked, blocked & ~SIG_UNBLOCKABLE, memory_order_relaxed);
+        t->handlers_run += 1 + (was.flags & SA_RESTART ? 0 : 1ULL << 32);
+        return true;
+    }
+}
+
+/* t's interrupted context goes on in the handler of its next signal, if it has one to take. */
+static void inject(struct thread *t, void *kernel_uc) {
+    uint64_t blocked = sig_blocked(t);
+    struct run run;
+    if (!(sig_pending(t) & ~blocked) || !next_handler(t, &run))
+        return;
+    uintptr_t top = 0;
+    if (run.flags & SA_ONSTACK && t->alt.ss_size && !on_alternate(t, arch_uc_sp(kernel_uc)))
+        top = (uintptr_t)t->alt.ss_sp + t->alt.ss_size;
+    struct arch_sigframe *f = arch_sigframe_push(kernel_uc, top);
+    memcpy(f->ext, &run, sizeof run);
+    *uc_mask(f->uc) = blocked;
+    *uc_stack(f->uc) = t->alt;
+    uc_stack(f->uc)->ss_flags |= !t->alt.ss_size                          ? SS_DISABLE
+                                 : on_alternate(t, arch_uc_sp(kernel_uc)) ? SS_ONSTACK
+                                                                          : 0;
+    if (t->alt.ss_flags & (int)SS_AUTODISARM)
+        t->alt = (stack_t){0};
+    arch_sigframe_enter(kernel_uc, f);
+}
+
+/* ---- the trampoline ---- */
+
+/* Puts the signal by until the section ends. If one is put by already (a kernel mask was changed
+ * meanwhile), it goes back to this thread in the kernel. */
+static void hold(int sig, const siginfo_t *info, void *kernel_uc) {
+    struct m_signals *ms = m_ext();
+    if (ms->held) {
+        sys(SYS_rt_tgsigqueueinfo, sys(SYS_getpid), sys(SYS_gettid), sig, info);
+    } else {
+        ms->held = sig;
+        ms->info = *info;
+    }
+    *uc_mask(kernel_uc) = ~SIG_SYNC;
+    m_mask_note(UINT64_MAX);
+    m_attention();
+}
+
+/* Runs the handler as the kernel would, on a thread that is no goroutine. */
+static void run_here(int sig, siginfo_t *info, void *kernel_uc) {
+    struct sig_action a = sig_actions[sig];
+    if (!sig_has_handler(&a)) {
+        if (a.handler == SIG_DFL)
+            sig_default_now(sig);
+        return;
+    }
+    if (a.flags & SA_RESETHAND)
+        sig_actions[sig].handler = SIG_DFL;
+    uint64_t mask = *uc_mask(kernel_uc) | a.mask | (a.flags & SA_NODEFER ? 0 : sig_bit(sig));
+    sys(SYS_rt_sigprocmask, SIG_SETMASK, &mask, NULL, sizeof mask);
+    ((void (*)(int, siginfo_t *, void *))a.handler)(sig, info, kernel_uc);
+}
+
+static bool is_fault(int sig, const siginfo_t *info) {
+    return SIG_SYNC & sig_bit(sig) && info->si_code > 0;
+}
+
+/* The kernel sends some to the thread that causes them, and says it was the process. */
+static bool is_for_thread(int sig, const siginfo_t *info) {
+    return info->si_code == SI_TKILL || is_fault(sig, info) ||
+           (sig == SIGPIPE && info->si_code == SI_USER && info->si_pid == sys(SYS_getpid));
+}
+
+/* A fault at this G: its handler now, or the default action when the instruction runs again. */
+static void fault(struct thread *t, int sig, const siginfo_t *info, void *kernel_uc) {
+    struct sig_action *a = &sig_actions[sig];
+    if (!t || sig_blocked(t) & sig_bit(sig) || !sig_has_handler(a) ||
+        sig_route(sig, info, t) != 0) {
+        sig_kernel_default(sig);
+        return;
+    }
+    inject(t, kernel_uc);
+}
+
+/* SIGQUIT dumps everything, from wherever it comes: it is asked for when nothing moves. */
+static bool dumps(int sig) {
+    if (sig != SIGQUIT || !sigquit_dumps)
+        return false;
+    stats_print();
+    dump_goroutines(2);
+    return true;
+}
+
+void signal_trampoline(int sig, siginfo_t *info, void *kernel_uc);
+void signal_trampoline(int sig, siginfo_t *info, void *kernel_uc) {
+    struct g *g = getg();
+    struct thread *t = g && !g_is_g0(g) ? thread_of(g) : NULL;
+    if (!g || (sys(SYS_getpid) != signal_pid && t && t->vforked)) {
+        run_here(sig, info, kernel_uc);
+        return;
+    }
+    if (sys(SYS_getpid) != signal_pid) {
+        /* A fork's child that has not been rebuilt yet: signal_reset_child lets it come again. */
+        *uc_mask(kernel_uc) = UINT64_MAX;
+        sys(SYS_rt_tgsigqueueinfo, sys(SYS_getpid), sys(SYS_gettid), sig, info);
+        return;
+    }
+    if (dumps(sig))
+        return;
+    if (section_inside()) {
+        if (is_fault(sig, info))
+            sig_kernel_default(sig);
+        else if (sig_is_kick(info))
+            m_attention();
+        else
+            hold(sig, info, kernel_uc);
+        return;
+    }
+    if (is_fault(sig, info)) {
+        fault(t, sig, info, kernel_uc);
+        return;
+    }
+    /* No G wants these: from now on not here either. */
+    uint64_t unwanted = signals_unwanted();
+    if (unwanted & ~*uc_mask(kernel_uc)) {
+        *uc_mask(kernel_uc) |= unwanted;
+        m_mask_note(*uc_mask(kernel_uc));
+    }
+    if (!sig_is_kick(info)) {
+        struct thread *only = is_for_thread(sig, info) ? t : sig_timer_thread(info);
+        sig_route(sig, info, only);
+    }
+    if (t)
+        inject(t, kernel_uc);
+}
+
+/* ---- the end of a section ---- */
+
+void signal_attend(void) {
+    section_begin(); /* on one M */
+    m_attention_clear();
+    struct m_signals *ms = m_ext();
+    int sig = ms->held;
+    siginfo_t info;
+    if (sig)
+        info = ms->info;
+    ms->held = 0;
+    section_end();
+    if (sig) {
+        /* The kernel blocks everything on this M until we let it. So nothing can interrupt us and
+         * take us to another M, and what comes next finds this one routed. */
+        struct thread *t = getg() && !g_is_g0(getg()) ? thread_self() : NULL;
+        sig_route(sig, &info, is_for_thread(sig, &info) ? t : sig_timer_thread(&info));
+        m_mask_follow();
+    }
+    signal_deliver_now();
+}
+
+/* The kernel interrupts us, so that the handler gets a true context of where we are. */
+void signal_deliver_now(void) {
+    struct g *g = getg();
+    if (!g || g_is_g0(g))
+        return;
+    struct thread *t = thread_of(g);
+    uint64_t due = sig_pending(t) & ~sig_blocked(t);
+    if (due)
+        sig_kick((int32_t)sys(SYS_gettid), __builtin_ctzll(due) + 1);
+}
+
+/* ---- on the goroutine's stack ---- */
+
+/* As rt_sigreturn does: what the frame says becomes the G's. A section lasts from here to the next
+ * handler's start or to signal_run's end, so that a signal cannot come between. */
+static bool leave_handler(struct thread *t, struct arch_sigframe *f) {
+    const stack_t *ss = uc_stack(f->uc);
+    if (!on_alternate(t, (uintptr_t)f)) {
+        t->alt = *ss;
+        t->alt.ss_flags &= (int)SS_AUTODISARM;
+        if (ss->ss_flags & SS_DISABLE)
+            t->alt = (stack_t){0};
+    }
+    uint64_t back = *uc_mask(f->uc) & ~SIG_UNBLOCKABLE, was = sig_blocked(t);
+    atomic_store_explicit(&g_signals(t->g)->blocked, back, memory_order_seq_cst);
+    if (was & ~back)
+        signals_want(was & ~back);
+    if (was & ~back)
+        sig_take_over(~back);
+    /* What waits goes on the same frame: as if it had come at this very return. */
+    return sig_pending(t) & ~back && next_handler(t, run_of(f));
+}
+
+void signal_run(struct arch_sigframe *f) {
+    struct thread *t = thread_self();
+    struct waiter saved = lot_save(t->g);
+    /* The handler runs with a P, and may wait as any code. */
+    bool in_call = syscall_inside();
+    if (in_call)
+        syscall_exit();
+    bool more;
+    do {
+        struct run *run = run_of(f);
+        ((void (*)(int, siginfo_t *, void *))run->handler)(run->sig, &run->info, f->uc);
+        section_begin();
+        more = leave_handler(t, f);
+        if (!more) {
+            lot_restore(t->g, &saved);
+            if (in_call)
+                in_call = syscall_enter();
+        }
+        section_end();
+    } while (more);
+}
+
+/* ---- the Ms' alternate stacks ---- */
+
+/* The frame the kernel makes (up to 11 KB with AMX), the trampoline, and a dump on SIGQUIT. */
+#define M_SIGNAL_STACK (64UL << 10)
+
+bool signal_m_stack(void) {
+    stack_t ss = {.ss_sp = mem_permanent(M_SIGNAL_STACK, 4096), .ss_size = M_SIGNAL_STACK};
+    stack_t old = {0};
+    struct g *g = getg();
+    struct thread *t = g && !g_is_g0(g) ? thread_of(g) : NULL;
+    if (!ss.ss_sp || sys(SYS_sigaltstack, &ss, &old) < 0)
+        return false;
+    if (t && !(old.ss_flags & SS_DISABLE)) /* the first thread's own */
+        t->alt = (stack_t){old.ss_sp, old.ss_flags & (int)SS_AUTODISARM, old.ss_size};
+    return true;
+}

@@ -1,0 +1,158 @@
+/* signal.h - signals of goroutines: between the files of shim/
+ *
+ * The process's signals are virtual once the runtime runs. Each G has its own mask, pending set and
+ * alternate stack; the table of actions is ours. In the kernel a signal that the program handles, or
+ * that some thread blocks, has one handler, the trampoline in sigdeliver.c, and Ms block next to
+ * nothing (sched/signal.c). Files:
+ *   sigaction.c   the table of actions, and what the kernel has of it
+ *   sigdeliver.c  from the kernel to a handler on the G's stack
+ *   sigsend.c     whose signal it is; queues; kill, pthread_kill and the like
+ *   sigmask.c     masks, alternate stacks, jumps that restore masks
+ *   sigwait.c     sigwait, sigsuspend, pause, signalfd
+ *   sigtimer.c    timers that signal one thread
+ *
+ * In a vfork's child, which shares this memory, every call is the kernel's own (signal_own).
+ */
+#ifndef GTHREAD_SIGNAL_H
+#define GTHREAD_SIGNAL_H
+
+#include "shim/shim.h"
+
+#include <signal.h>
+
+#define NSIG_KERNEL 64
+#ifndef SS_AUTODISARM /* linux/signal.h, which cannot stand beside signal.h */
+#define SS_AUTODISARM (1U << 31)
+#endif
+static inline uint64_t sig_bit(int sig) { return 1ULL << (sig - 1); }
+static inline bool sig_valid(int sig) { return sig >= 1 && sig <= NSIG_KERNEL; }
+
+/* glibc keeps these two (cancellation, setuid): programs can neither block nor handle them. */
+#define SIG_RESERVED (sig_bit(32) | sig_bit(33))
+#define SIG_UNBLOCKABLE (sig_bit(SIGKILL) | sig_bit(SIGSTOP) | SIG_RESERVED)
+/* What an instruction causes: never blocked in the kernel, and delivered where it happened. */
+#define SIG_SYNC                                                                                   \
+    (sig_bit(SIGSEGV) | sig_bit(SIGBUS) | sig_bit(SIGFPE) | sig_bit(SIGILL) | sig_bit(SIGTRAP) |   \
+     sig_bit(SIGSYS))
+
+/* Are signals ours to deliver? Not before the first pthread_create, nor in a fork's child. */
+extern bool signal_virtual;
+/* getpid() when signals became ours: another one in a child that is not, or not yet, reset. */
+extern int32_t signal_pid;
+/* GTHREAD_DEBUG=sigquit */
+extern bool sigquit_dumps;
+/* Is this call about signals ours? Not in a child of vfork, which shares our tables. */
+static inline bool signal_own(void) {
+    struct thread *t;
+    return likely(signal_virtual) && !((t = thread_self()) && t->vforked);
+}
+
+/* At the runtime's start, on the first thread, in this order: before there is a G, takes over the
+ * actions that the kernel has (signal_give_back: undoes it); then, on its G, the masks. */
+void signal_take(void);
+void signal_give_back(void);
+void signal_start(void);
+/* In a fork's child. */
+void sig_queues_reset_child(void);
+void sigtimer_reset_child(void);
+void signal_reset_child(void);
+/* On each M: its alternate stack. False: no memory. */
+bool signal_m_stack(void);
+/* sched_host.attend */
+void signal_attend(void);
+/* A thread that does not run yet: blocks these, or what its creator, the caller, blocks. */
+void signal_thread_start(struct thread *t, const uint64_t *blocked);
+/* The calling thread ends: gives on what was meant for the process. */
+void signal_thread_end(struct thread *t);
+
+/* ---- actions (sigaction.c) ---- */
+
+struct sig_action {
+    void *handler; /* SIG_DFL, SIG_IGN or a function */
+    uint64_t flags, mask;
+};
+/* Guards the actions, all queues and the list of those that wait for signals. A leaf. */
+extern struct lock sig_lock;
+extern struct sig_action sig_actions[NSIG_KERNEL + 1];
+
+enum sig_default { SIG_DFL_TERMINATE, SIG_DFL_IGNORE, SIG_DFL_STOP };
+enum sig_default sig_default_of(int sig);
+/* Would an unblocked one be thrown away? */
+bool sig_ignored(int sig);
+static inline bool sig_has_handler(const struct sig_action *a) {
+    return a->handler != SIG_DFL && a->handler != SIG_IGN;
+}
+/* The trampoline is to see these even where the action is the default one (blocked or waited for). */
+void sig_catch(uint64_t set);
+/* The same also where they are ignored, until the next sigaction: for who waits for them. */
+void sig_catch_ignored(uint64_t set);
+/* Does what SIG_DFL says: may not return. In a handler or anywhere without a lock. */
+void sig_default_now(int sig);
+/* The kernel's action for sig becomes SIG_DFL. */
+void sig_kernel_default(int sig);
+/* Before exec: what the program ignores is ignored in the kernel. */
+void sig_export_ignored(void);
+
+/* ---- queues (sigsend.c) ---- */
+
+/* One pending signal. */
+struct sig_node {
+    struct sig_node *next;
+    bool for_process; /* any thread may have it */
+    siginfo_t info;
+};
+
+/* Takes the first pending one of `set` of t, or of the process for NULL. sig_lock. 0: none. */
+int sig_take_locked(struct thread *t, uint64_t set, siginfo_t *info);
+/* Finds who is to have sig and gives it to it. here: the caller's G only (NULL: the first thread's).
+ * No lock, no section but the caller's own. 0, or EAGAIN: the queue is full. */
+int sig_route(int sig, const siginfo_t *info, struct thread *only);
+/* Process-wide pending ones that the caller does not block any more. */
+void sig_take_over(uint64_t set);
+/* The bits that wait for the process as a whole, ours and the kernel's. */
+uint64_t sig_process_pending(void);
+/* On every M the kernel is to block what is unwanted; sig: any of these. */
+void sig_follow_all(int sig);
+/* Gives on what the thread has of the process's signals in `set`. */
+void sig_retarget(struct thread *t, uint64_t set);
+/* Does the handler of the signal come from an earlier timer_create for one thread? NULL: no. */
+struct thread *sig_timer_thread(const siginfo_t *info);
+
+/* The interruption of an M in the kernel, for a G that has a signal. */
+bool sig_is_kick(const siginfo_t *info);
+void sig_kick(int32_t kernel_tid, int sig);
+/* Runs the handlers of what the caller may now take. G, without a section. */
+void signal_deliver_now(void);
+
+/* ---- by number, from syscall(): the kernel's arguments and results ---- */
+
+long sigaction_syscall(long sig, long act, long old, long size);
+long sigmask_syscall(long how, long set, long old, long size);
+long sigaltstack_syscall(long new, long old);
+long sig_tkill(long tgid, long tid, long sig); /* tgid 0: tkill */
+long sig_queueinfo(long tgid, long tid, long sig, const siginfo_t *info); /* tgid 0: to a process */
+
+/* ---- masks (sigmask.c) ---- */
+
+static inline uint64_t sig_blocked(const struct thread *t) {
+    return atomic_load_explicit(&g_signals(t->g)->blocked, memory_order_relaxed);
+}
+static inline uint64_t sig_pending(const struct thread *t) {
+    return atomic_load_explicit(&g_signals(t->g)->pending, memory_order_relaxed);
+}
+static inline uint64_t sig_set_of(const void *sigset) { return *(const uint64_t *)sigset; }
+/* The mask of the caller; handlers of what it lets through run before it returns. */
+void sigmask_set(uint64_t blocked);
+/* The kernel's mask of this thread is the G's, until signal_mask_hide: for calls that show or
+ * inherit it. The G must not wait in between. */
+void signal_mask_show(void);
+void signal_mask_hide(void);
+
+/* ---- for calls that a signal may interrupt (signal_mark and signal_ends: shim.h) ---- */
+
+/* For the time of a wait the mask is another (ppoll, pselect, epoll_pwait): handlers that it lets
+ * through run in signal_mask_enter or during the wait. NULL: no change. */
+void signal_mask_enter(const sigset_t *mask, uint64_t *old);
+void signal_mask_leave(uint64_t old);
+
+#endif

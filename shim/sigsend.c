@@ -1,0 +1,418 @@
+/* sigsend.c - whose a signal is, the queues, and the calls that send
+ *
+ * A signal for one thread goes to that thread. One for the process goes to a thread that waits for
+ * it in sigwait, else to the first thread, which programs expect (the kernel prefers it too), else
+ * to the caller's or interrupted one, else to any that does not block it. If there is none it
+ * waits in the process's queue for one that unblocks it.
+ *
+ * Giving a G a signal: sched/signal.c, sender. Queues are under sig_lock, and so are the bits of
+ * signals.pending, which say what the queue holds; the bits alone are read without it.
+ */
+#include "shim/signal.h"
+#include "shim/sigwait.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* ---- nodes: never given back to the kernel ---- */
+
+static struct sig_node *free_nodes; /* sig_lock */
+static _Atomic uint32_t nodes_free, nodes_made;
+#define NODE_LIMIT 65536 /* queued at once in the process, as RLIMIT_SIGPENDING; then EAGAIN */
+#define NODE_BATCH 32
+#define NODE_RESERVE 16 /* more threads than this do not come between reserving and taking */
+
+static struct sig_node *process_queue;
+static _Atomic uint64_t process_pending;
+
+static struct sig_node *node_get_locked(void) {
+    struct sig_node *n = free_nodes;
+    if (n) {
+        free_nodes = n->next;
+        atomic_fetch_sub_explicit(&nodes_free, 1, memory_order_relaxed);
+    }
+    return n;
+}
+
+static void node_free_locked(struct sig_node *n) {
+    n->next = free_nodes;
+    free_nodes = n;
+    atomic_fetch_add_explicit(&nodes_free, 1, memory_order_relaxed);
+}
+
+/* Before sig_lock is taken to queue something: memory must not be asked for under it. */
+static void nodes_reserve(void) {
+    if (atomic_load_explicit(&nodes_free, memory_order_relaxed) >= NODE_RESERVE ||
+        atomic_load_explicit(&nodes_made, memory_order_relaxed) >= NODE_LIMIT)
+        return;
+    struct sig_node *n = mem_permanent(NODE_BATCH * sizeof *n, 16);
+    if (!n)
+        return;
+    lock_acquire(&sig_lock);
+    for (int i = 0; i < NODE_BATCH; i++)
+        node_free_locked(&n[i]);
+    lock_release(&sig_lock);
+    atomic_fetch_add_explicit(&nodes_made, NODE_BATCH, memory_order_relaxed);
+}
+
+static struct sig_node **queue_of(struct thread *t) { return t ? &t->sig_queue : &process_queue; }
+static _Atomic uint64_t *bits_of(struct thread *t) {
+    return t ? &g_signals(t->g)->pending : &process_pending;
+}
+
+/* The queue's last link for a signal like this. NULL: one that does not queue is there already. */
+static struct sig_node **place_locked(struct thread *t, int sig) {
+    struct sig_node **at = queue_of(t);
+    while (*at) {
+        if ((*at)->info.si_signo == sig && sig < SIGRTMIN)
+            return NULL;
+        at = &(*at)->next;
+    }
+    return at;
+}
+
+/* 0 or EAGAIN. */
+static int put_locked(struct thread *t, int sig, const siginfo_t *info, bool for_process) {
+    struct sig_node **at = place_locked(t, sig);
+    if (!at)
+        return 0;
+    struct sig_node *n = node_get_locked();
+    if (!n)
+        return EAGAIN;
+    n->next = NULL;
+    n->for_process = for_process;
+    n->info = *info;
+    n->info.si_signo = sig;
+    *at = n;
+    atomic_fetch_or_explicit(bits_of(t), sig_bit(sig), memory_order_seq_cst);
+    return 0;
+}
+
+/* Takes *at out, and its bit if it was the last of its kind. The node belongs to the caller. */
+static struct sig_node *unlink_locked(struct thread *t, struct sig_node **at) {
+    struct sig_node *n = *at, *other = *queue_of(t);
+    int sig = n->info.si_signo;
+    *at = n->next;
+    if (other == n)
+        other = n->next;
+    while (other && other->info.si_signo != sig)
+        other = other->next;
+    if (!other)
+        atomic_fetch_and_explicit(bits_of(t), ~sig_bit(sig), memory_order_relaxed);
+    return n;
+}
+
+int sig_take_locked(struct thread *t, uint64_t set, siginfo_t *info) {
+    uint64_t due = atomic_load_explicit(bits_of(t), memory_order_relaxed) & set;
+    if (!due)
+        return 0;
+    /* Faults first, then by number, as the kernel. */
+    int sig = __builtin_ctzll(due & SIG_SYNC ? due & SIG_SYNC : due) + 1;
+    struct sig_node **at = queue_of(t);
+    while ((*at)->info.si_signo != sig)
+        at = &(*at)->next;
+    struct sig_node *n = unlink_locked(t, at);
+    *info = n->info;
+    node_free_locked(n);
+    return sig;
+}
+
+/* ---- kicks ---- */
+
+/* An si_code of ours: negative, as sigqueue(3) and the kernel leave it to programs, and with a value
+ * that only we send. */
+#define SI_KICK (-0x67)
+static char kick_mark;
+
+bool sig_is_kick(const siginfo_t *info) {
+    return info->si_code == SI_KICK && info->si_value.sival_ptr == &kick_mark;
+}
+
+void sig_kick(int32_t kernel_tid, int sig) {
+    siginfo_t info = {.si_signo = sig, .si_code = SI_KICK};
+    info.si_value.sival_ptr = &kick_mark;
+    sys(SYS_rt_tgsigqueueinfo, sys(SYS_getpid), kernel_tid, sig, &info);
+}
+
+static void kick_m(int32_t tid, int sig) { sig_kick(tid, sig); }
+void sig_follow_all(int sig) { m_each(kick_m, sig); }
+
+/* t has got sig and does not block it: see that it notices (sched/signal.c, sender (2), (3)). */
+static void wake(struct thread *t, int sig) {
+    struct g *g = t->g;
+    if (g == getg())
+        return; /* the caller looks itself, when it can */
+    for (int round = 0; round < 2; round++) {
+        if (round)
+            barrier_all();
+        else
+            atomic_thread_fence(memory_order_seq_cst);
+        if (g_interrupt(g, true))
+            return;
+        int32_t tid = g_kernel_tid(g);
+        if (tid) {
+            sig_kick(tid, sig);
+            return;
+        }
+    }
+}
+
+/* ---- routing ---- */
+
+static bool lets_through(const struct thread *t, int sig) {
+    return !(sig_blocked(t) & sig_bit(sig));
+}
+
+struct search {
+    int sig;
+    struct thread *found;
+};
+
+static bool look_at(struct g *g, void *arg) {
+    struct search *s = arg;
+    struct thread *t = thread_of(g);
+    if (t->g == g && lets_through(t, s->sig))
+        s->found = t;
+    return !s->found;
+}
+
+/* Signals that tell of the CPU time of who runs: best handled there (profilers). */
+static bool prefers_current(int sig) { return sig == SIGPROF || sig == SIGVTALRM; }
+
+static struct thread *choose(int sig) {
+    struct g *g = getg();
+    struct thread *self = g && !g_is_g0(g) ? thread_of(g) : NULL, *first = thread_first();
+    if (self && prefers_current(sig) && lets_through(self, sig))
+        return self;
+    if (first && lets_through(first, sig))
+        return first;
+    if (self && lets_through(self, sig))
+        return self;
+    struct search s = {sig, NULL};
+    g_each(look_at, &s);
+    return s.found;
+}
+
+/* For the process, nobody takes it now. Who unblocks it does so first and then looks here
+ * (sigmask_set), so look once more for one that came between. */
+static int keep_for_process(int sig, const siginfo_t *info) {
+    if (signals_unwanted() & sig_bit(sig)) {
+        /* Programs read it from the kernel (signalfd). What it says of its sender only the first
+         * kernel thread may give back. */
+        pid_t pid = (pid_t)sys(SYS_getpid);
+        if (sys(SYS_rt_sigqueueinfo, pid, sig, info) < 0)
+            sys(SYS_kill, pid, sig);
+        return 0;
+    }
+    nodes_reserve();
+    lock_acquire(&sig_lock);
+    int err = put_locked(NULL, sig, info, true);
+    lock_release(&sig_lock);
+    if (err || !choose(sig))
+        return err;
+    siginfo_t again;
+    lock_acquire(&sig_lock);
+    int back = sig_take_locked(NULL, sig_bit(sig), &again);
+    lock_release(&sig_lock);
+    return back ? sig_route(sig, &again, NULL) : 0;
+}
+
+int sig_route(int sig, const siginfo_t *info, struct thread *only) {
+    if (sigwait_give(sig, info, only))
+        return 0;
+    struct thread *t = only ? only : choose(sig);
+    if (!t)
+        return keep_for_process(sig, info);
+    bool open = lets_through(t, sig);
+    if (open && sig_ignored(sig))
+        return 0;
+    if (open && sig_actions[sig].handler == SIG_DFL) {
+        sig_default_now(sig);
+        return 0;
+    }
+    nodes_reserve();
+    lock_acquire(&sig_lock);
+    int err = put_locked(t, sig, info, !only);
+    lock_release(&sig_lock);
+    if (!err && open)
+        wake(t, sig);
+    return err;
+}
+
+void sig_take_over(uint64_t set) {
+    siginfo_t info;
+    int sig;
+    while (atomic_load_explicit(&process_pending, memory_order_seq_cst) & set) {
+        lock_acquire(&sig_lock);
+        sig = sig_take_locked(NULL, set, &info);
+        lock_release(&sig_lock);
+        if (!sig)
+            return;
+        sig_route(sig, &info, NULL);
+    }
+}
+
+uint64_t sig_process_pending(void) {
+    uint64_t kernel = 0;
+    sys(SYS_rt_sigpending, &kernel, sizeof kernel);
+    return kernel | atomic_load_explicit(&process_pending, memory_order_relaxed);
+}
+
+/* The first of the process's signals in `set` that t has got. sig_lock. */
+static struct sig_node *retarget_take_locked(struct thread *t, uint64_t set) {
+    for (struct sig_node **at = &t->sig_queue; *at; at = &(*at)->next)
+        if ((*at)->for_process && set & sig_bit((*at)->info.si_signo))
+            return unlink_locked(t, at);
+    return NULL;
+}
+
+void sig_retarget(struct thread *t, uint64_t set) {
+    while (sig_pending(t) & set) {
+        lock_acquire(&sig_lock);
+        struct sig_node *n = retarget_take_locked(t, set);
+        siginfo_t info;
+        if (n) {
+            info = n->info;
+            node_free_locked(n);
+        }
+        lock_release(&sig_lock);
+        if (!n)
+            return;
+        sig_route(info.si_signo, &info, NULL);
+    }
+}
+
+void signal_thread_end(struct thread *t) {
+    if (!signal_virtual)
+        return;
+    atomic_store_explicit(&g_signals(t->g)->blocked, UINT64_MAX, memory_order_seq_cst);
+    if (likely(!sig_pending(t)))
+        return;
+    sig_retarget(t, UINT64_MAX);
+    siginfo_t info;
+    lock_acquire(&sig_lock);
+    while (sig_take_locked(t, UINT64_MAX, &info))
+        continue;
+    lock_release(&sig_lock);
+}
+
+/* In a fork's child: pending signals are not inherited. */
+void sig_queues_reset_child(void) {
+    free_nodes = process_queue = NULL;
+    atomic_store(&nodes_free, 0);
+    atomic_store(&nodes_made, 0);
+    atomic_store(&process_pending, 0);
+}
+
+/* ---- the calls ---- */
+
+static siginfo_t info_of(int sig, int code) {
+    siginfo_t info = {.si_signo = sig, .si_code = code};
+    info.si_pid = (pid_t)sys(SYS_getpid);
+    info.si_uid = (uid_t)sys(SYS_getuid);
+    return info;
+}
+
+/* 0 or an errno. A signal to the caller itself has run when it returns, unless it is blocked. */
+static int send_to(struct thread *t, int sig, const siginfo_t *info) {
+    if (!sig_valid(sig) || SIG_RESERVED & sig_bit(sig))
+        return EINVAL;
+    if (SIG_UNBLOCKABLE & sig_bit(sig))
+        return (int)-sys(SYS_kill, sys(SYS_getpid), sig);
+    int err = sig_route(sig, info, t);
+    signal_deliver_now();
+    return err;
+}
+
+static int thread_send(pthread_t th, int sig, const siginfo_t *info) {
+    struct thread *t = thread_find(th);
+    if (!t)
+        return ESRCH;
+    if (sig < 0 || sig > NSIG_KERNEL || (sig && SIG_RESERVED & sig_bit(sig)))
+        return EINVAL;
+    if (atomic_load_explicit(&t->state, memory_order_acquire) & THREAD_EXITED || !sig)
+        return 0;
+    return send_to(t, sig, info);
+}
+
+SHIM_API int shim_pthread_kill(pthread_t th, int sig) {
+    if (!signal_own())
+        return next(pthread_kill)(th, sig);
+    siginfo_t info = info_of(sig, SI_TKILL);
+    return thread_send(th, sig, &info);
+}
+
+SHIM_API int shim_pthread_sigqueue(pthread_t th, int sig, const union sigval value) {
+    if (!signal_own())
+        return next(pthread_sigqueue)(th, sig, value);
+    siginfo_t info = info_of(sig, SI_QUEUE);
+    info.si_value = value;
+    return thread_send(th, sig, &info);
+}
+
+static int result(int err) {
+    if (!err)
+        return 0;
+    errno = err;
+    return -1;
+}
+
+SHIM_API int shim_raise(int sig) {
+    struct thread *t = thread_self();
+    if (!signal_own() || !t)
+        return next(raise)(sig);
+    siginfo_t info = info_of(sig, SI_TKILL);
+    return result(send_to(t, sig, &info));
+}
+
+/* libc unblocks SIGABRT in the kernel only; then it raises it there. */
+SHIM_API _Noreturn void shim_abort(void) {
+    struct thread *t = thread_self();
+    if (signal_own() && t)
+        sigmask_set(sig_blocked(t) & ~sig_bit(SIGABRT));
+    next(abort)();
+    __builtin_unreachable();
+}
+
+/* kill(2) to ourselves; to others, groups included, it is the kernel's. POSIX: one that the caller
+ * does not block has been delivered when kill returns, if it is the one to take it. */
+SHIM_API int shim_kill(pid_t pid, int sig) {
+    if (!signal_own() || pid != (pid_t)sys(SYS_getpid) || !sig_valid(sig))
+        return next(kill)(pid, sig);
+    siginfo_t info = info_of(sig, SI_USER);
+    return result(send_to(NULL, sig, &info));
+}
+
+SHIM_API int shim_sigqueue(pid_t pid, int sig, const union sigval value) {
+    if (!signal_own() || pid != (pid_t)sys(SYS_getpid) || !sig_valid(sig))
+        return next(sigqueue)(pid, sig, value);
+    siginfo_t info = info_of(sig, SI_QUEUE);
+    info.si_value = value;
+    return result(send_to(NULL, sig, &info));
+}
+
+/* tgkill and tkill with an id that gettid has given a goroutine. -errno, as the kernel. */
+long sig_tkill(long tgid, long tid, long sig) {
+    struct thread *t = signal_own() ? thread_of_tid((int32_t)tid) : NULL;
+    if (!t || (tgid > 0 && tgid != sys(SYS_getpid)))
+        return tgid > 0 ? sys(SYS_tgkill, tgid, tid, sig) : sys(SYS_tkill, tid, sig);
+    siginfo_t info = info_of((int)sig, SI_TKILL);
+    return -thread_send((pthread_t)t->tcb, (int)sig, &info);
+}
+
+/* rt_sigqueueinfo and rt_tgsigqueueinfo (tgid > 0) to ourselves. -errno. */
+long sig_queueinfo(long tgid, long tid, long sig, const siginfo_t *info) {
+    struct thread *t = tgid > 0 ? thread_of_tid((int32_t)tid) : NULL;
+    if (signal_own() && t)
+        return -thread_send((pthread_t)t->tcb, (int)sig, info);
+    if (signal_own() && tgid <= 0 && tid == sys(SYS_getpid))
+        return -send_to(NULL, (int)sig, info);
+    return tgid > 0 ? sys(SYS_rt_tgsigqueueinfo, tgid, tid, sig, info)
+                    : sys(SYS_rt_sigqueueinfo, tid, sig, info);
+}
+
+SHIM_API int shim_tgkill(pid_t tgid, pid_t tid, int sig) {
+    return result((int)-sig_tkill(tgid, tid, sig));
+}

@@ -1,0 +1,247 @@
+/* sigwait.c - waiting for signals: sigwait and relatives, sigsuspend, pause, signalfd
+ *
+ * Who waits in sigwait is on a list with its set; a signal that somebody there wants is given to it
+ * and to no handler (sigsend.c asks here first).
+ *
+ *   waiter: (1) on the list, (2) looks at what is pending, its own, the process's and the kernel's,
+ *           (3) parks until `sig` is set.
+ *   sender: under sig_lock takes a waiter off the list and sets its sig, then wakes it.
+ * So a signal is seen in (2), or finds the waiter on the list.
+ */
+#include "shim/sigwait.h"
+#include "shim/signal.h"
+
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* Old interfaces are served too; their names are the only way to say which. */
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
+
+struct sigwait {
+    struct sigwait *next;
+    struct thread *t;
+    uint64_t set;
+    _Atomic int sig; /* what was given; 0: on the list still */
+    siginfo_t info;
+};
+static struct sigwait *waiters; /* sig_lock */
+
+void sigwait_reset_child(void) { waiters = NULL; }
+
+static void wake_waiter(uintptr_t addr) {
+    struct bucket *b = lot_lock(addr);
+    struct waiter *w = lot_first(b, addr);
+    if (w)
+        lot_dequeue(b, w);
+    lot_unlock(b);
+    if (w)
+        lot_ready(w);
+}
+
+bool sigwait_give(int sig, const siginfo_t *info, struct thread *only) {
+    lock_acquire(&sig_lock);
+    struct sigwait **at = &waiters;
+    while (*at && !((*at)->set & sig_bit(sig) && (!only || (*at)->t == only)))
+        at = &(*at)->next;
+    struct sigwait *s = *at;
+    if (s) {
+        *at = s->next;
+        s->info = *info;
+        s->info.si_signo = sig;
+        atomic_store_explicit(&s->sig, sig, memory_order_release);
+    }
+    lock_release(&sig_lock);
+    /* s is on the stack of who waits, which may go on at once: from here on it is an address. */
+    if (s)
+        wake_waiter((uintptr_t)s);
+    return s != NULL;
+}
+
+/* Off the list, unless somebody has taken it off; then it has its signal. */
+static int leave(struct sigwait *s) {
+    lock_acquire(&sig_lock);
+    struct sigwait **at = &waiters;
+    while (*at && *at != s)
+        at = &(*at)->next;
+    if (*at)
+        *at = s->next;
+    lock_release(&sig_lock);
+    return atomic_load_explicit(&s->sig, memory_order_acquire);
+}
+
+/* What is pending already. */
+static int take_pending(struct thread *t, uint64_t set, siginfo_t *info) {
+    lock_acquire(&sig_lock);
+    int sig = sig_take_locked(t, set, info);
+    if (!sig)
+        sig = sig_take_locked(NULL, set, info);
+    lock_release(&sig_lock);
+    return sig;
+}
+
+static enum park_result park(struct sigwait *s, uint64_t deadline) {
+    uintptr_t addr = (uintptr_t)s;
+    struct waiter local, *w = lot_self(&local);
+    struct bucket *b = lot_lock(addr);
+    if (atomic_load_explicit(&s->sig, memory_order_acquire)) {
+        lot_unlock(b);
+        return PARK_WOKEN;
+    }
+    lot_enqueue_interruptible(b, w, addr, WAIT_SIGNAL);
+    lot_unlock(b);
+    return cancel_wait(w, deadline);
+}
+
+/* The signal, or -EAGAIN at the deadline, -EINTR after a handler has run. A cancellation point. */
+static int wait_for(uint64_t set, siginfo_t *info, uint64_t deadline) {
+    struct thread *t = thread_self();
+    uint64_t mark = signal_mark();
+    set &= ~SIG_UNBLOCKABLE;
+    cancel_test();
+    sig_catch_ignored(set);
+    struct sigwait s = {.t = t, .set = set};
+    lock_acquire(&sig_lock);
+    s.next = waiters;
+    waiters = &s;
+    lock_release(&sig_lock);
+    signals_want(set); /* what the kernel holds back comes now, and finds us on the list */
+    int got = take_pending(t, set, info), given;
+    while (!got) {
+        enum park_result r = atomic_load(&s.sig) ? PARK_WOKEN : park(&s, deadline);
+        if (r == PARK_TIMEOUT)
+            got = -EAGAIN;
+        else if (r == PARK_WOKEN || signal_ends(mark, false))
+            got = -EINTR;
+        else if (cancel_pending(t)) {
+            if (!leave(&s))
+                cancel_test();
+            got = -EINTR;
+        }
+    }
+    given = leave(&s);
+    if (given && got > 0) /* two at once: the other one goes on */
+        sig_route(given, &s.info, t);
+    else if (given)
+        *info = s.info;
+    return got > 0 ? got : given ? given : got;
+}
+
+static int fail_or(int r) {
+    if (r >= 0)
+        return r;
+    errno = -r;
+    return -1;
+}
+
+SHIM_API int shim_sigtimedwait(const sigset_t *set, siginfo_t *info, const struct timespec *t) {
+    if (!signal_own() || !getg())
+        return LIBC_CALL_BLOCK(next(sigtimedwait)(set, info, t));
+    siginfo_t local;
+    uint64_t deadline = TIME_FOREVER;
+    int err = t ? deadline_rel(t, &deadline) : 0;
+    if (err)
+        return fail_or(-err);
+    return fail_or(wait_for(sig_set_of(set), info ? info : &local, deadline));
+}
+
+SHIM_API int shim_sigwaitinfo(const sigset_t *set, siginfo_t *info) {
+    return shim_sigtimedwait(set, info, NULL);
+}
+
+/* POSIX has no EINTR for sigwait; glibc goes on. */
+SHIM_API int shim_sigwait(const sigset_t *set, int *sig) {
+    if (!signal_own() || !getg())
+        return LIBC_CALL_BLOCK(next(sigwait)(set, sig));
+    siginfo_t info;
+    int r;
+    do
+        r = wait_for(sig_set_of(set), &info, TIME_FOREVER);
+    while (r == -EINTR);
+    if (r < 0)
+        return -r;
+    *sig = r;
+    return 0;
+}
+
+/* ---- until a handler has run ---- */
+
+static int suspend(uint64_t mask) {
+    struct thread *t = thread_self();
+    uint64_t mark = signal_mark(), old = sig_blocked(t);
+    cancel_test();
+    sigmask_set(mask);
+    while (!signal_ends(mark, false)) {
+        struct waiter local, *w = lot_self(&local);
+        uintptr_t addr = (uintptr_t)w;
+        struct bucket *b = lot_lock(addr);
+        lot_enqueue_interruptible(b, w, addr, WAIT_SIGNAL);
+        lot_unlock(b);
+        cancel_wait(w, TIME_FOREVER);
+        if (cancel_pending(t)) {
+            sigmask_set(old);
+            cancel_test();
+        }
+    }
+    sigmask_set(old);
+    return fail_or(-EINTR);
+}
+
+SHIM_API int shim_sigsuspend(const sigset_t *mask) {
+    if (!signal_own() || !getg())
+        return LIBC_CALL_BLOCK(next(sigsuspend)(mask));
+    return suspend(sig_set_of(mask));
+}
+
+SHIM_API int shim_pause(void) {
+    if (!signal_own() || !getg())
+        return LIBC_CALL_BLOCK(next(pause)());
+    return suspend(sig_blocked(thread_self()));
+}
+
+/* sigpause(3): BSD's takes a mask of 32 bits, System V's the signal to let through. */
+SHIM_API int shim_sigpause(int mask) {
+    if (!signal_own() || !getg())
+        return next(sigpause)(mask);
+    return suspend((sig_blocked(thread_self()) & ~0xffffffffULL) | (unsigned)mask);
+}
+
+int __xpg_sigpause(int sig); /* glibc declares it under the name sigpause */
+SHIM_API int shim_xpg_sigpause(int sig) {
+    if (!signal_own() || !getg())
+        return next(__xpg_sigpause)(sig);
+    if (!sig_valid(sig))
+        return fail_or(-EINVAL);
+    return suspend(sig_blocked(thread_self()) & ~sig_bit(sig));
+}
+
+/* ---- signalfd ---- */
+
+static bool wants(struct g *g, void *arg) {
+    uint64_t *unwanted = arg;
+    if (thread_of(g)->g == g)
+        *unwanted &= sig_blocked(thread_of(g));
+    return *unwanted != 0;
+}
+
+/* The kernel reads a signalfd from what it holds back: so what nobody lets through is blocked in
+ * the kernel from now on, on every M. */
+static void hold_in_kernel(uint64_t set) {
+    sig_catch_ignored(set);
+    uint64_t unwanted = set;
+    g_each(wants, &unwanted);
+    signals_unwant(unwanted);
+    uint64_t still = unwanted;
+    g_each(wants, &still);
+    if (unwanted & ~still) /* somebody has begun to want it meanwhile */
+        signals_want(unwanted & ~still);
+    if (unwanted & still)
+        sig_follow_all(__builtin_ctzll(unwanted & still) + 1);
+}
+
+SHIM_API int shim_signalfd(int fd, const sigset_t *mask, int flags) {
+    if (signal_own() && getg())
+        hold_in_kernel(sig_set_of(mask) & ~SIG_UNBLOCKABLE);
+    return next(signalfd)(fd, mask, flags);
+}
