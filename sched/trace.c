@@ -82,7 +82,7 @@ static bool dump_one(struct g *g, void *arg) {
     uint32_t s = status_of(g);
     if (s == G_FREE)
         return true;
-    char line[256], who[64] = "";
+    char line[300], who[128] = "";
     sched.host->g_describe(g, who, sizeof who);
     bool waits = s == G_WAITING || s == G_SYSCALL || s == G_PARKING;
     uint64_t us = (nanotime() - sched.start_ns) / NSEC_PER_USEC;

@@ -166,5 +166,11 @@ SHIM_API int shim_getcpuclockid(pthread_t th, clockid_t *clock) {
 void thread_describe(struct g *g, char *buf, size_t size);
 void thread_describe(struct g *g, char *buf, size_t size) {
     struct thread *t = thread_of(g);
-    snprintf(buf, size, "tid %d%s%.16s", t->tid, t->name[0] ? " " : "", t->name);
+    uint64_t blocked = atomic_load(&g_signals(g)->blocked),
+             pending = atomic_load(&g_signals(g)->pending);
+    char signals[64] = "";
+    if (blocked | pending)
+        snprintf(signals, sizeof signals, ", signals blocked %lx pending %lx",
+                 (unsigned long)blocked, (unsigned long)pending);
+    snprintf(buf, size, "tid %d%s%.16s%s", t->tid, t->name[0] ? " " : "", t->name, signals);
 }

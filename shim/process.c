@@ -130,7 +130,8 @@ SHIM_API int shim_clone(int (*fn)(void *), void *stack, int flags, void *arg, ..
                        ctid);
 }
 
-/* A fork by number, from syscall(): which of these calls return in a child with memory of its own? */
+/* A fork by number, from syscall(): which of these calls return in a child with memory of its own?
+ */
 bool process_is_fork(long nr, long a) {
     if (nr == SYS_fork)
         return true;
@@ -162,7 +163,7 @@ static void exec_over(void) {
             exec_begin(t_);                                                                        \
         int r_ = (call);                                                                           \
         if (t_)                                                                                    \
-            exec_over();                                                                         \
+            exec_over();                                                                           \
         r_;                                                                                        \
     })
 
@@ -224,8 +225,8 @@ SHIM_API int shim_execle(const char *path, const char *arg, ...) {
 
 /* ---- spawning ---- */
 
-/* libc makes the child with what the kernel's mask is now, and the parent's thread stands still until
- * the exec: without its P, and in a section, so that it stays on this M before. */
+/* libc makes the child with what the kernel's mask is now, and the parent's thread stands still
+ * until the exec: without its P, and in a section, so that it stays on this M before. */
 #define SPAWN(call)                                                                                \
     ({                                                                                             \
         struct thread *t_ = self_here();                                                           \
@@ -236,7 +237,7 @@ SHIM_API int shim_execle(const char *path, const char *arg, ...) {
         __auto_type r_ = (call);                                                                   \
         if (t_) {                                                                                  \
             syscall_exit();                                                                        \
-            exec_over();                                                                         \
+            exec_over();                                                                           \
         }                                                                                          \
         r_;                                                                                        \
     })
@@ -255,8 +256,9 @@ SHIM_API FILE *shim_popen(const char *command, const char *mode) {
     return SPAWN(next(popen)(command, mode));
 }
 
-/* system(3). libc's own would change the kernel's mask and actions over a long wait, in which this G
- * may have to run a handler and go on elsewhere. Several at once share one saved pair of actions. */
+/* system(3). libc's own would change the kernel's mask and actions over a long wait, in which this
+ * G may have to run a handler and go on elsewhere. Several at once share one saved pair of actions.
+ */
 static pthread_mutex_t system_lock = PTHREAD_MUTEX_INITIALIZER;
 static unsigned system_calls;
 static struct sigaction system_int, system_quit;
@@ -339,4 +341,6 @@ SHIM_API int shim_system(const char *command) {
     return command ? system_run(command) : system_run("exit 0") == 0;
 }
 
-SHIM_API int shim_pclose(FILE *f) { return getg() ? LIBC_CALL_BLOCK(next(pclose)(f)) : next(pclose)(f); }
+SHIM_API int shim_pclose(FILE *f) {
+    return getg() ? LIBC_CALL_BLOCK(next(pclose)(f)) : next(pclose)(f);
+}

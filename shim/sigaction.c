@@ -146,8 +146,7 @@ void signal_take(void) {
             continue;
         sig_actions[sig] =
             (struct sig_action){sa.handler, sa.flags & ~(uint64_t)ARCH_SA_RESTORER, sa.mask};
-        if (sig_has_handler(&sig_actions[sig]) ||
-            (sa.handler == SIG_DFL && caught & sig_bit(sig)))
+        if (sig_has_handler(&sig_actions[sig]) || (sa.handler == SIG_DFL && caught & sig_bit(sig)))
             kernel_install_locked(sig);
     }
     lock_release(&sig_lock);
@@ -169,8 +168,8 @@ void signal_give_back(void) {
     caught = caught_ignored = 0;
 }
 
-/* In the child, single-threaded, before its G is gone. A signal that comes meanwhile must not find a
- * handler whose world is gone: everything is blocked until the end. */
+/* In the child, single-threaded, before its G is gone. A signal that comes meanwhile must not find
+ * a handler whose world is gone: everything is blocked until the end. */
 void signal_reset_child(void) {
     if (!signal_virtual)
         return;
@@ -192,7 +191,7 @@ void signal_reset_child(void) {
 
 /* rt_sigaction(2) on the table. 0 or an errno. */
 static int action_change(int sig, const struct sig_action *new, struct sig_action *old) {
-    if (!sig_valid(sig) || SIG_RESERVED & sig_bit(sig) || (new && SIG_UNBLOCKABLE & sig_bit(sig)))
+    if (!sig_valid(sig) || SIG_RESERVED & sig_bit(sig) || (new &&SIG_UNBLOCKABLE &sig_bit(sig)))
         return EINVAL;
     lock_acquire(&sig_lock);
     if (old)

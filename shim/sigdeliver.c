@@ -6,9 +6,8 @@
  *   on a G, no section    the signal goes to whom it belongs (sig_route). If this G has some to
  *                         take now, it goes on in the handler: a frame on the G's stack
  *                         (sigframe.h), called when the trampoline returns.
- *   in a section          runtime locks may be held: the signal is put by (hold), the kernel is to
- *                         block everything from here on, and the section's end (signal_attend)
- *                         takes it up again. One at a time, so that their order stays.
+ *   in a section          runtime locks may be held: the signal is put by (hold), and the section's
+ *                         end (signal_attend) takes it up again, in the order in which they came.
  *   g0 without a P        as on a G, but nothing to run here. With a P: as in a section.
  *   no G                  a thread that libc made for itself: the handler runs right here, as NPTL
  *                         would. In a child of vfork: likewise, it shares our memory.
@@ -23,10 +22,14 @@
 #include <sys/syscall.h>
 #include <ucontext.h>
 
-/* What lies in an M's ext space. */
+/* What lies in an M's ext space: the signals that are put by, a ring. The trampoline appends at
+ * `tail`, signal_attend takes at `head`, in a section; both on this M, so that one only ever
+ * interrupts the other. */
+#define HELD_MAX 8
 struct m_signals {
-    int held; /* the signal that is put by; 0: none */
-    siginfo_t info;
+    _Atomic uint32_t head, tail;
+    bool full; /* the kernel blocks everything until there is room */
+    siginfo_t info[HELD_MAX];
 };
 _Static_assert(sizeof(struct m_signals) <= M_EXT_SIZE, "struct m_signals");
 
@@ -100,18 +103,27 @@ static void inject(struct thread *t, void *kernel_uc) {
 
 /* ---- the trampoline ---- */
 
-/* Puts the signal by until the section ends. If one is put by already (a kernel mask was changed
- * meanwhile), it goes back to this thread in the kernel. */
+static _Atomic uint64_t arrivals;
+uint64_t signal_arrivals(void) { return atomic_load_explicit(&arrivals, memory_order_acquire); }
+
+/* Puts the signal by until the section ends. Where a kernel mask is set on purpose in a section,
+ * for a child to inherit, it stays as it is unless there are too many. */
 static void hold(int sig, const siginfo_t *info, void *kernel_uc) {
     struct m_signals *ms = m_ext();
-    if (ms->held) {
+    uint32_t tail = atomic_load_explicit(&ms->tail, memory_order_relaxed);
+    uint32_t n = tail - atomic_load_explicit(&ms->head, memory_order_relaxed);
+    if (n < HELD_MAX) {
+        ms->info[tail % HELD_MAX] = *info;
+        ms->info[tail % HELD_MAX].si_signo = sig;
+        atomic_store_explicit(&ms->tail, tail + 1, memory_order_release);
+    } else { /* a mask was changed although it is full: back to this thread in the kernel */
         sys(SYS_rt_tgsigqueueinfo, sys(SYS_getpid), sys(SYS_gettid), sig, info);
-    } else {
-        ms->held = sig;
-        ms->info = *info;
     }
-    *uc_mask(kernel_uc) = ~SIG_SYNC;
-    m_mask_note(UINT64_MAX);
+    if (n + 1 >= HELD_MAX) {
+        ms->full = true;
+        *uc_mask(kernel_uc) = ~SIG_SYNC;
+        m_mask_note(UINT64_MAX);
+    }
     m_attention();
 }
 
@@ -198,6 +210,7 @@ void signal_trampoline(int sig, siginfo_t *info, void *kernel_uc) {
     if (!sig_is_kick(info)) {
         struct thread *only = is_for_thread(sig, info) ? t : sig_timer_thread(info);
         sig_route(sig, info, only);
+        atomic_fetch_add_explicit(&arrivals, 1, memory_order_release);
     }
     if (t)
         inject(t, kernel_uc);
@@ -205,23 +218,30 @@ void signal_trampoline(int sig, siginfo_t *info, void *kernel_uc) {
 
 /* ---- the end of a section ---- */
 
-void signal_attend(void) {
-    section_begin(); /* on one M */
-    m_attention_clear();
-    struct m_signals *ms = m_ext();
-    int sig = ms->held;
-    siginfo_t info;
-    if (sig)
-        info = ms->info;
-    ms->held = 0;
-    section_end();
-    if (sig) {
-        /* The kernel blocks everything on this M until we let it. So nothing can interrupt us and
-         * take us to another M, and what comes next finds this one routed. */
-        struct thread *t = getg() && !g_is_g0(getg()) ? thread_self() : NULL;
-        sig_route(sig, &info, is_for_thread(sig, &info) ? t : sig_timer_thread(&info));
+/* Routes what was put by on this M, and what comes meanwhile. In a section: a handler that jumped
+ * out would lose what we have in hand. */
+static void attend_held(struct m_signals *ms) {
+    uint32_t head;
+    struct g *g = getg();
+    struct thread *t = g_is_g0(g) ? NULL : thread_of(g);
+    while ((head = atomic_load_explicit(&ms->head, memory_order_relaxed)) !=
+           atomic_load_explicit(&ms->tail, memory_order_acquire)) {
+        siginfo_t info = ms->info[head % HELD_MAX];
+        atomic_store_explicit(&ms->head, head + 1, memory_order_release);
+        sig_route(info.si_signo, &info,
+                  is_for_thread(info.si_signo, &info) ? t : sig_timer_thread(&info));
+    }
+    if (ms->full) {
+        ms->full = false;
         m_mask_follow();
     }
+}
+
+void signal_attend(void) {
+    section_begin();
+    m_attention_clear();
+    attend_held(m_ext());
+    section_end();
     signal_deliver_now();
 }
 

@@ -1,8 +1,8 @@
 /* signal.h - signals of goroutines: between the files of shim/
  *
  * The process's signals are virtual once the runtime runs. Each G has its own mask, pending set and
- * alternate stack; the table of actions is ours. In the kernel a signal that the program handles, or
- * that some thread blocks, has one handler, the trampoline in sigdeliver.c, and Ms block next to
+ * alternate stack; the table of actions is ours. In the kernel a signal that the program handles,
+ * or that some thread blocks, has one handler, the trampoline in sigdeliver.c, and Ms block next to
  * nothing (sched/signal.c). Files:
  *   sigaction.c   the table of actions, and what the kernel has of it
  *   sigdeliver.c  from the kernel to a handler on the G's stack
@@ -82,7 +82,8 @@ bool sig_ignored(int sig);
 static inline bool sig_has_handler(const struct sig_action *a) {
     return a->handler != SIG_DFL && a->handler != SIG_IGN;
 }
-/* The trampoline is to see these even where the action is the default one (blocked or waited for). */
+/* The trampoline is to see these even where the action is the default one (blocked or waited for).
+ */
 void sig_catch(uint64_t set);
 /* The same also where they are ignored, until the next sigaction: for who waits for them. */
 void sig_catch_ignored(uint64_t set);
@@ -104,8 +105,8 @@ struct sig_node {
 
 /* Takes the first pending one of `set` of t, or of the process for NULL. sig_lock. 0: none. */
 int sig_take_locked(struct thread *t, uint64_t set, siginfo_t *info);
-/* Finds who is to have sig and gives it to it. here: the caller's G only (NULL: the first thread's).
- * No lock, no section but the caller's own. 0, or EAGAIN: the queue is full. */
+/* Finds who is to have sig and gives it to it. here: the caller's G only (NULL: the first
+ * thread's). No lock, no section but the caller's own. 0, or EAGAIN: the queue is full. */
 int sig_route(int sig, const siginfo_t *info, struct thread *only);
 /* Process-wide pending ones that the caller does not block any more. */
 void sig_take_over(uint64_t set);
@@ -118,6 +119,8 @@ void sig_retarget(struct thread *t, uint64_t set);
 /* Does the handler of the signal come from an earlier timer_create for one thread? NULL: no. */
 struct thread *sig_timer_thread(const siginfo_t *info);
 
+/* How many signals the kernel has delivered that were not kicks; they have been routed. */
+uint64_t signal_arrivals(void);
 /* The interruption of an M in the kernel, for a G that has a signal. */
 bool sig_is_kick(const siginfo_t *info);
 void sig_kick(int32_t kernel_tid, int sig);
@@ -130,6 +133,7 @@ long sigaction_syscall(long sig, long act, long old, long size);
 long sigmask_syscall(long how, long set, long old, long size);
 long sigaltstack_syscall(long new, long old);
 long sig_tkill(long tgid, long tid, long sig); /* tgid 0: tkill */
+long sig_pidfd_send(long fd, long sig, long info, long flags);
 long sig_queueinfo(long tgid, long tid, long sig, const siginfo_t *info); /* tgid 0: to a process */
 
 /* ---- masks (sigmask.c) ---- */

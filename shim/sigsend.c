@@ -11,6 +11,8 @@
 #include "shim/signal.h"
 #include "shim/sigwait.h"
 
+#include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -121,8 +123,8 @@ int sig_take_locked(struct thread *t, uint64_t set, siginfo_t *info) {
 
 /* ---- kicks ---- */
 
-/* An si_code of ours: negative, as sigqueue(3) and the kernel leave it to programs, and with a value
- * that only we send. */
+/* An si_code of ours: negative, as sigqueue(3) and the kernel leave it to programs, and with a
+ * value that only we send. */
 #define SI_KICK (-0x67)
 static char kick_mark;
 
@@ -352,6 +354,20 @@ SHIM_API int shim_pthread_sigqueue(pthread_t th, int sig, const union sigval val
     return thread_send(th, sig, &info);
 }
 
+/* A signal for the process that we have sent through the kernel may arrive on another M. Programs
+ * expect to have handled it when the call returns, as on NPTL: waits a little for it, if the caller
+ * is one to take it. */
+#define AWAIT_NS (10 * NSEC_PER_MSEC)
+static void await_arrival(int sig, uint64_t before) {
+    struct thread *t = thread_self();
+    if (!t || choose(sig) != t || sig_ignored(sig))
+        return;
+    uint64_t until = nanotime() + AWAIT_NS;
+    while (signal_arrivals() == before && nanotime() < until)
+        sys(SYS_sched_yield);
+    signal_deliver_now();
+}
+
 static int result(int err) {
     if (!err)
         return 0;
@@ -376,13 +392,58 @@ SHIM_API _Noreturn void shim_abort(void) {
     __builtin_unreachable();
 }
 
-/* kill(2) to ourselves; to others, groups included, it is the kernel's. POSIX: one that the caller
- * does not block has been delivered when kill returns, if it is the one to take it. */
+/* kill(2) to ourselves; to others it is the kernel's. POSIX: a signal that the caller does not
+ * block has been delivered when kill returns, if the caller is the one to take it. */
 SHIM_API int shim_kill(pid_t pid, int sig) {
-    if (!signal_own() || pid != (pid_t)sys(SYS_getpid) || !sig_valid(sig))
+    if (!signal_own() || !sig_valid(sig))
         return next(kill)(pid, sig);
-    siginfo_t info = info_of(sig, SI_USER);
-    return result(send_to(NULL, sig, &info));
+    if (pid == (pid_t)sys(SYS_getpid)) {
+        siginfo_t info = info_of(sig, SI_USER);
+        return result(send_to(NULL, sig, &info));
+    }
+    bool to_us = pid == 0 || (pid < -1 && -pid == (pid_t)sys(SYS_getpgid, 0));
+    uint64_t before = signal_arrivals();
+    int r = next(kill)(pid, sig);
+    if (to_us && !r)
+        await_arrival(sig, before);
+    return r;
+}
+
+SHIM_API int shim_killpg(pid_t group, int sig) {
+    if (group >= 0)
+        return shim_kill(-group, sig);
+    errno = EINVAL;
+    return -1;
+}
+
+/* Is it a descriptor of this process: from pidfd_open, or of its folder in /proc? */
+static bool pidfd_is_own(long fd) {
+    char path[64], text[512];
+    snprintf(path, sizeof path, "/proc/self/fd/%ld", fd);
+    long n = sys(SYS_readlink, path, text, sizeof text - 1);
+    text[n < 0 ? 0 : n] = 0;
+    long pid = sys(SYS_getpid);
+    if (strncmp(text, "/proc/", 6) == 0)
+        return atol(text + 6) == pid;
+    snprintf(path, sizeof path, "/proc/self/fdinfo/%ld", fd);
+    long info = sys(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
+    if (info < 0)
+        return false;
+    n = sys(SYS_read, info, text, sizeof text - 1);
+    sys(SYS_close, info);
+    text[n < 0 ? 0 : n] = 0;
+    const char *at = strstr(text, "\nPid:");
+    return at && atol(at + 5) == pid;
+}
+
+/* pidfd_send_signal(2). -errno. */
+long sig_pidfd_send(long fd, long sig, long info, long flags) {
+    bool to_us = signal_own() && sig_valid((int)sig) && pidfd_is_own(fd);
+    uint64_t before = signal_arrivals();
+    long r = sys(SYS_pidfd_send_signal, fd, sig, info, flags);
+    if (to_us && !r)
+        await_arrival((int)sig, before);
+    return r;
 }
 
 SHIM_API int shim_sigqueue(pid_t pid, int sig, const union sigval value) {

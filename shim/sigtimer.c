@@ -59,8 +59,8 @@ SHIM_API int shim_timer_create(clockid_t clock, struct sigevent *ev, timer_t *ou
 
 SHIM_API int shim_timer_delete(timer_t timer) {
     struct slot *s = slot_of(id_of(timer));
-    bool one_of_ours = (intptr_t)timer >= 0 && atomic_load(&s->tid) &&
-                       atomic_load(&s->timer) == id_of(timer);
+    bool one_of_ours =
+        (intptr_t)timer >= 0 && atomic_load(&s->tid) && atomic_load(&s->timer) == id_of(timer);
     int r = next(timer_delete)(timer);
     if (!r && one_of_ours)
         atomic_store_explicit(&s->tid, 0, memory_order_release);

@@ -172,10 +172,15 @@ static int suspend(uint64_t mask) {
     uint64_t mark = signal_mark(), old = sig_blocked(t);
     cancel_test();
     sigmask_set(mask);
-    while (!signal_ends(mark, false)) {
+    for (;;) {
         struct waiter local, *w = lot_self(&local);
         uintptr_t addr = (uintptr_t)w;
         struct bucket *b = lot_lock(addr);
+        /* Under the lock no handler can come between this look and the wait. */
+        if (signal_ends(mark, false)) {
+            lot_unlock(b);
+            break;
+        }
         lot_enqueue_interruptible(b, w, addr, WAIT_SIGNAL);
         lot_unlock(b);
         cancel_wait(w, TIME_FOREVER);

@@ -71,6 +71,7 @@ static bool is_signal_call(long nr) {
     case SYS_tgkill:
     case SYS_rt_sigqueueinfo:
     case SYS_rt_tgsigqueueinfo:
+    case SYS_pidfd_send_signal:
     case SYS_rt_sigtimedwait:
     case SYS_rt_sigsuspend:
     case SYS_rt_sigpending:
@@ -103,6 +104,8 @@ static long signal_call(long nr, long a, long b, long c, long d) {
         return sig_queueinfo(0, a, b, (const siginfo_t *)c);
     case SYS_rt_tgsigqueueinfo:
         return sig_queueinfo(a, b, c, (const siginfo_t *)d);
+    case SYS_pidfd_send_signal:
+        return sig_pidfd_send(a, b, c, d);
     case SYS_rt_sigtimedwait: /* these read the first 8 bytes of a set only */
         return as_kernel(
             sigtimedwait((const sigset_t *)a, (siginfo_t *)b, (const struct timespec *)c));

@@ -1,32 +1,56 @@
 /* signal.S - from the kernel's signal delivery to a handler on the goroutine's stack, and back */
 
-#define UC(off) (48 + 40 + (off))       /* in the frame: uc_mcontext.gregs, 8 bytes each */
-#define R8_      UC(0)
-#define R9_      UC(8)
-#define R10_     UC(16)
-#define R11_     UC(24)
-#define R12_     UC(32)
-#define R13_     UC(40)
-#define R14_     UC(48)
-#define R15_     UC(56)
-#define RDI_     UC(64)
-#define RSI_     UC(72)
-#define RBP_     UC(80)
-#define RBX_     UC(88)
-#define RDX_     UC(96)
-#define RAX_     UC(104)
-#define RCX_     UC(112)
-#define RSP_     UC(120)
-#define RIP_     UC(128)
-#define EFL_     UC(136)
-#define FP_      UC(184)
+/* Where things lie in the frame: uc_mcontext.gregs, 8 bytes each, then the floating point state. */
+        .set    GREGS, 48 + 40
+        .set    R8_, GREGS + 0
+        .set    R9_, GREGS + 8
+        .set    R10_, GREGS + 16
+        .set    R11_, GREGS + 24
+        .set    R12_, GREGS + 32
+        .set    R13_, GREGS + 40
+        .set    R14_, GREGS + 48
+        .set    R15_, GREGS + 56
+        .set    RDI_, GREGS + 64
+        .set    RSI_, GREGS + 72
+        .set    RBP_, GREGS + 80
+        .set    RBX_, GREGS + 88
+        .set    RDX_, GREGS + 96
+        .set    RAX_, GREGS + 104
+        .set    RCX_, GREGS + 112
+        .set    RSP_, GREGS + 120
+        .set    RIP_, GREGS + 128
+        .set    EFL_, GREGS + 136
+        .set    FP_, GREGS + 184
 #define SW_MAGIC 464                    /* sigframe.c */
 #define SW_FEATURES 472
 
-/* DW_CFA_expression: register `reg` is saved at rsp + off. The operand of DW_OP_breg7 takes two
- * bytes of SLEB128 for 64 <= off < 8192. */
+/* DW_CFA_expression: register `reg` is saved at rsp + off. The operand of DW_OP_breg7 is an SLEB128,
+ * here always of two bytes. */
         .macro  saved reg, off
-        .cfi_escape 0x10, \reg, 3, 0x77, (\off & 0x7f) | 0x80, \off >> 7
+        .cfi_escape 0x10, \reg, 3, 0x77, ((\off) & 0x7f) | 0x80, (\off) >> 7
+        .endm
+
+/* Where the interrupted registers are, the ucontext lying at rsp + 48 - less. The CFA is the
+ * interrupted rsp: DW_CFA_def_cfa_expression: breg7 off, deref. */
+        .macro  frame less
+        .cfi_escape 0x0f, 4, 0x77, ((RSP_-\less) & 0x7f) | 0x80, (RSP_-\less) >> 7, 0x06
+        saved   0, RAX_-\less
+        saved   1, RDX_-\less
+        saved   2, RCX_-\less
+        saved   3, RBX_-\less
+        saved   4, RSI_-\less
+        saved   5, RDI_-\less
+        saved   6, RBP_-\less
+        saved   7, RSP_-\less
+        saved   8, R8_-\less
+        saved   9, R9_-\less
+        saved   10, R10_-\less
+        saved   11, R11_-\less
+        saved   12, R12_-\less
+        saved   13, R13_-\less
+        saved   14, R14_-\less
+        saved   15, R15_-\less
+        saved   16, RIP_-\less
         .endm
 
         .text
@@ -37,25 +61,7 @@
 /* rsp = the frame. The rules hold in the whole function, since rsp does not move in it. */
         .cfi_startproc simple
         .cfi_signal_frame
-        /* CFA: the interrupted rsp. DW_CFA_def_cfa_expression: breg7 off, deref */
-        .cfi_escape 0x0f, 4, 0x77, (RSP_ & 0x7f) | 0x80, RSP_ >> 7, 0x06
-        saved   0, RAX_
-        saved   1, RDX_
-        saved   2, RCX_
-        saved   3, RBX_
-        saved   4, RSI_
-        saved   5, RDI_
-        saved   6, RBP_
-        saved   7, RSP_
-        saved   8, R8_
-        saved   9, R9_
-        saved   10, R10_
-        saved   11, R11_
-        saved   12, R12_
-        saved   13, R13_
-        saved   14, R14_
-        saved   15, R15_
-        saved   16, RIP_
+        frame   0
         nop                             /* unwinders look at the byte before a return address */
 arch_sig_enter:
         cld
@@ -104,6 +110,21 @@ arch_sig_enter:
         iretq                           /* leaves the red zone below the interrupted rsp alone */
         .cfi_endproc
         .size   arch_sig_enter, . - arch_sig_enter
+
+/* The return address of the kernel's handlers, where rsp points at the ucontext: the same rules. gdb
+ * and older unwinders know it by these very instructions. */
+        .globl  arch_sigreturn
+        .hidden arch_sigreturn
+        .type   arch_sigreturn, @function
+        .cfi_startproc simple
+        .cfi_signal_frame
+        frame   48
+        nop
+arch_sigreturn:
+        mov     $15, %rax               /* rt_sigreturn */
+        syscall
+        .cfi_endproc
+        .size   arch_sigreturn, . - arch_sigreturn
 
         .section .rodata
         .p2align 2

@@ -1,4 +1,4 @@
-/* unwind.S - frames that notice when they are unwound, and the way out of a signal handler
+/* unwind.S - frames that notice when they are unwound
  *
  * A frame with one of these personalities does something when an exception, pthread_exit or a
  * cancellation passes it, whatever unwinder the program has: so the library needs none of its own.
@@ -45,17 +45,6 @@ once_call:
         ret
         .cfi_endproc
         .size   once_call, . - once_call
-
-/* The return address of a signal handler. Unwinders and gdb know a signal frame by these very
- * instructions; they look at the byte before, which must be in no other function. */
-        nop
-        .globl  arch_sigreturn
-        .hidden arch_sigreturn
-        .type   arch_sigreturn, @function
-arch_sigreturn:
-        mov     $15, %rax               /* rt_sigreturn */
-        syscall
-        .size   arch_sigreturn, . - arch_sigreturn
 
         .section .rodata
         .globl  arch_no_lsda
