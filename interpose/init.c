@@ -8,6 +8,7 @@
 #include "shim/config.h"
 #include "shim/shim.h"
 
+#include <dlfcn.h>
 #include <fcntl.h>
 #include <sched.h>
 #include <stdio.h>
@@ -130,27 +131,90 @@ void config_read(struct sched_config *cfg) {
     debug_read(settings.debug, cfg);
     cfg->stats = settings.stats && strcmp(settings.stats, "0") != 0;
     stats_at_exit = cfg->stats;
+    if (settings.follow && strcmp(settings.follow, "0") != 0 && strcmp(settings.follow, "1") != 0)
+        complain("GTHREAD_FOLLOW=%.40s: not 0 or 1; children keep the preload", settings.follow);
 }
 
 /* ---- constructor and destructor ---- */
 
-__attribute__((constructor)) static void gthread_init(int argc, char **argv, char **envp) {
-    (void)argc;
-    (void)argv;
+/* Is the word of length n, up to the next comma, in the list? */
+static bool listed(const char *list, const char *word) {
+    size_t n = strlen(word);
+    for (; *list; list += *list == ',') {
+        size_t len = strcspn(list, ",");
+        if (len == n && memcmp(list, word, n) == 0)
+            return true;
+        list += len;
+    }
+    return false;
+}
+
+static const char *base_of(const char *path) {
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}
+
+/* Takes our entry out of LD_PRELOAD's words, in place. The dynamic linker has read it; what we
+ * leave is for the children. True if nothing is left. */
+static bool preload_drop(char *words) {
+    Dl_info us;
+    if (!dladdr((void *)(uintptr_t)preload_drop, &us) || !us.dli_fname)
+        return false;
+    const char *name = base_of(us.dli_fname);
+    char *to = words;
+    for (char *at = words; *at;) {
+        size_t n = strcspn(at, " :"), gap = strspn(at + n, " :");
+        char *word = strndupa(at, n);
+        if (strcmp(base_of(word), name) != 0) {
+            memmove(to, at, n + gap);
+            to += n + gap;
+        }
+        at += n + gap;
+    }
+    while (to > words && (to[-1] == ' ' || to[-1] == ':'))
+        to--;
+    *to = 0;
+    return to == words;
+}
+
+/* GTHREAD_FOLLOW=0: the children run without us. */
+static void unfollow(char **envp) {
+    for (; *envp; envp++) {
+        if (strncmp(*envp, "LD_PRELOAD=", 11) != 0 || !preload_drop(*envp + 11))
+            continue;
+        for (char **e = envp; *e; e++)
+            e[0] = e[1];
+        return;
+    }
+}
+
+static void read_environment(char **envp) {
     for (; envp && *envp; envp++) {
         const char *e = *envp;
         if (strncmp(e, "GTHREAD", 7) != 0)
             continue;
         e += 7;
         if (*e == '=')
-            settings.off = strcmp(e + 1, "off") == 0;
+            settings.off |= strcmp(e + 1, "off") == 0;
         else if (strncmp(e, "_PROCS=", 7) == 0)
             settings.procs = e + 7;
         else if (strncmp(e, "_DEBUG=", 7) == 0)
             settings.debug = e + 7;
         else if (strncmp(e, "_STATS=", 7) == 0)
             settings.stats = e + 7;
+        else if (strncmp(e, "_FOLLOW=", 8) == 0)
+            settings.follow = e + 8;
+        else if (strncmp(e, "_ONLY=", 6) == 0)
+            settings.off |= !listed(e + 6, program_invocation_short_name);
     }
+}
+
+__attribute__((constructor)) static void gthread_init(int argc, char **argv, char **envp) {
+    (void)argc;
+    (void)argv;
+    read_environment(envp);
+    if (settings.follow && strcmp(settings.follow, "0") == 0)
+        unfollow(envp);
     glibc.off_tid = glibc_tid_offset();
     /* Registered before the program's handlers, so it runs before them in the child, and they
      * find a runtime that can be started again (DANGERS F2). */

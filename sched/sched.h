@@ -163,7 +163,7 @@ void m_attention(void);
 void m_attention_clear(void);
 /* The layer above's M_EXT_SIZE bytes of the running M, and the id of its kernel thread. In a
  * section or a handler: else the caller may be on another M at once. */
-#define M_EXT_SIZE 1152
+#define M_EXT_SIZE 1280
 void *m_ext(void);
 int32_t m_kernel_tid(void);
 

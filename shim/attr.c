@@ -3,6 +3,7 @@
  * A thread has no kernel thread of its own, so what NPTL asks the kernel by tid is kept here.
  * README says what of it has no effect yet (priorities, affinity).
  */
+#include "shim/inherit.h"
 #include "shim/shim.h"
 
 #include <fcntl.h>
@@ -79,14 +80,18 @@ SHIM_API int shim_getname(pthread_t th, char *buf, size_t size) {
     return 0;
 }
 
-/* prctl is the older way to the name; all its other options are the kernel thread's or process's.
- */
+/* prctl is the older way to the name, and the only one to the timer slack; all its other options
+ * are the kernel thread's or process's. */
 SHIM_API int shim_prctl(int option, long a, long b, long c, long d) {
     struct thread *t = thread_self();
     if (t && option == PR_SET_NAME)
         name_set(t, (const char *)a);
     else if (t && option == PR_GET_NAME)
         memcpy((char *)a, t->name, sizeof t->name);
+    else if (t && option == PR_SET_TIMERSLACK)
+        return (int)inherit_setslack((unsigned long)a);
+    else if (t && option == PR_GET_TIMERSLACK)
+        return (int)inherit_getslack();
     else
         return next(prctl)(option, a, b, c, d);
     return 0;
@@ -121,34 +126,6 @@ SHIM_API int shim_setschedprio(pthread_t th, int prio) {
         return NOT_OURS(pthread_setschedprio, th, prio);
     struct sched_param param = {.sched_priority = prio};
     return shim_setschedparam(th, t->sched_policy, &param);
-}
-
-SHIM_API int shim_getaffinity(pthread_t th, size_t size, cpu_set_t *set) {
-    struct thread *t = thread_find(th);
-    if (!t)
-        return NOT_OURS(pthread_getaffinity_np, th, size, set);
-    /* Goroutines run on any M, and Ms have the affinity the process started with. */
-    long r = sys(SYS_sched_getaffinity, 0, size, set);
-    if (r < 0)
-        return (int)-r;
-    memset((char *)set + r, 0, size - (size_t)r);
-    return 0;
-}
-
-/* A goroutine is not bound to a CPU. A set that leaves it one of its CPUs is accepted. */
-SHIM_API int shim_setaffinity(pthread_t th, size_t size, const cpu_set_t *set) {
-    struct thread *t = thread_find(th);
-    if (!t)
-        return NOT_OURS(pthread_setaffinity_np, th, size, set);
-    unsigned long have[128] = {0};
-    long r = sys(SYS_sched_getaffinity, 0, sizeof have, have);
-    if (r < 0)
-        return (int)-r;
-    const unsigned char *want = (const unsigned char *)set, *got = (const unsigned char *)have;
-    for (size_t i = 0; i < size && i < (size_t)r; i++)
-        if (want[i] & got[i])
-            return 0;
-    return EINVAL;
 }
 
 SHIM_API int shim_getcpuclockid(pthread_t th, clockid_t *clock) {

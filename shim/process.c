@@ -11,6 +11,7 @@
  * Children inherit the mask of the G, which the kernel does not know: it is shown to it before the
  * calls here, and what the program ignores is ignored in the kernel before an exec (S3).
  */
+#include "shim/inherit.h"
 #include "shim/signal.h"
 
 #include <fcntl.h>
@@ -26,18 +27,35 @@
 
 /* ---- vfork ---- */
 
-static void child_shares_memory(struct thread *t) {
+/* The running M shows to what comes of the next call what belongs to its G: until inherit_end. A
+ * section meanwhile, so that the G stays on it. */
+static void inherit_begin(struct thread *t, struct inherit_saved *saved) {
     section_begin();
     m_mask_set(sig_blocked(t));
     sig_export_ignored();
+    inherit_show(t, saved);
+}
+
+static void inherit_end(const struct inherit_saved *saved) {
+    int err = errno;
+    inherit_hide(saved);
+    m_mask_follow();
+    section_end();
+    errno = err;
+}
+
+static void child_shares_memory(struct thread *t, struct inherit_saved *saved) {
+    inherit_begin(t, saved);
     t->vforked = true;
     syscall_enter_block();
 }
 
-static void child_is_gone(struct thread *t) {
+/* Still on the M of child_shares_memory, which the kernel has kept. */
+static void child_is_gone(struct thread *t, const struct inherit_saved *saved) {
     t->vforked = false;
-    syscall_exit();
+    inherit_hide(saved);
     m_mask_follow();
+    syscall_exit();
     section_end();
 }
 
@@ -49,7 +67,7 @@ void process_vfork_before(void);
 void process_vfork_before(void) {
     struct thread *t = self_here();
     if (t)
-        child_shares_memory(t);
+        child_shares_memory(t, signal_m_inherit());
 }
 
 /* r: the kernel's result. */
@@ -57,7 +75,7 @@ pid_t process_vfork_after(int r);
 pid_t process_vfork_after(int r) {
     struct thread *t = thread_self();
     if (t && t->vforked && sys(SYS_getpid) == signal_pid)
-        child_is_gone(t);
+        child_is_gone(t, signal_m_inherit());
     if (r >= 0)
         return r;
     errno = -r;
@@ -116,9 +134,10 @@ SHIM_API int shim_clone(int (*fn)(void *), void *stack, int flags, void *arg, ..
     if (!(flags & CLONE_VM))
         return next(clone)(clone_child, stack, flags, &here, ptid, tls, ctid);
     if (flags & CLONE_VFORK) {
-        child_shares_memory(t);
+        struct inherit_saved saved;
+        child_shares_memory(t, &saved);
         r = next(clone)(fn, stack, flags, arg, ptid, tls, ctid);
-        child_is_gone(t);
+        child_is_gone(t, &saved);
         return r;
     }
     if (!(beside = clone_identity(&identity))) {
@@ -142,28 +161,15 @@ bool process_is_fork(long nr, long a) {
 
 /* ---- exec ---- */
 
-static void exec_begin(struct thread *t) {
-    section_begin();
-    m_mask_set(sig_blocked(t));
-    sig_export_ignored();
-}
-
-/* It did not work, or it was a child that did it. */
-static void exec_over(void) {
-    int err = errno;
-    m_mask_follow();
-    section_end();
-    errno = err;
-}
-
 #define EXEC(call)                                                                                 \
     ({                                                                                             \
         struct thread *t_ = self_here();                                                           \
+        struct inherit_saved saved_;                                                               \
         if (t_)                                                                                    \
-            exec_begin(t_);                                                                        \
+            inherit_begin(t_, &saved_);                                                            \
         int r_ = (call);                                                                           \
-        if (t_)                                                                                    \
-            exec_over();                                                                           \
+        if (t_) /* it did not work */                                                              \
+            inherit_end(&saved_);                                                                  \
         r_;                                                                                        \
     })
 
@@ -230,14 +236,19 @@ SHIM_API int shim_execle(const char *path, const char *arg, ...) {
 #define SPAWN(call)                                                                                \
     ({                                                                                             \
         struct thread *t_ = self_here();                                                           \
+        struct inherit_saved saved_;                                                               \
         if (t_) {                                                                                  \
-            exec_begin(t_);                                                                        \
+            inherit_begin(t_, &saved_);                                                            \
             syscall_enter_block();                                                                 \
         }                                                                                          \
         __auto_type r_ = (call);                                                                   \
         if (t_) {                                                                                  \
+            int err_ = errno;                                                                      \
+            inherit_hide(&saved_);                                                                 \
+            m_mask_follow();                                                                       \
             syscall_exit();                                                                        \
-            exec_over();                                                                           \
+            section_end();                                                                         \
+            errno = err_;                                                                          \
         }                                                                                          \
         r_;                                                                                        \
     })

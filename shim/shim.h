@@ -76,7 +76,8 @@ struct settings {
     const char *procs; /* GTHREAD_PROCS, GTHREAD_DEBUG, GTHREAD_STATS as found, or NULL */
     const char *debug;
     const char *stats;
-    bool off; /* every call goes to libc */
+    const char *follow; /* GTHREAD_FOLLOW: "0" keeps the preload from children */
+    bool off;           /* every call goes to libc */
 };
 extern struct settings settings;
 
@@ -113,6 +114,11 @@ struct thread {
     stack_t alt;                /* its alternate stack; ss_size 0: none */
     uint64_t handlers_run;      /* low half: handlers so far; high half: without SA_RESTART */
     bool vforked;               /* in a child of vfork, which runs in its place */
+    /* see inherit.c */
+    bool nice_set;
+    int nice;
+    long slack;                      /* ns; 0: the process's */
+    const struct affinity *affinity; /* NULL: the process's */
 };
 _Static_assert(sizeof(struct thread) <= G_EXT_SIZE, "struct thread");
 

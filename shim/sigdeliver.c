@@ -15,6 +15,7 @@
  * A fault of the program's is delivered at once, on its G; one inside a section, or blocked or
  * without a handler, is left to the default action, which shows the right place in the core.
  */
+#include "shim/inherit.h"
 #include "shim/signal.h"
 #include "sigframe.h"
 
@@ -30,6 +31,7 @@ struct m_signals {
     _Atomic uint32_t head, tail;
     bool full; /* the kernel blocks everything until there is room */
     siginfo_t info[HELD_MAX];
+    struct inherit_saved inherit; /* process.c: vfork has no frame of ours that lasts */
 };
 _Static_assert(sizeof(struct m_signals) <= M_EXT_SIZE, "struct m_signals");
 
@@ -117,7 +119,7 @@ static void hold(int sig, const siginfo_t *info, void *kernel_uc) {
         ms->info[tail % HELD_MAX].si_signo = sig;
         atomic_store_explicit(&ms->tail, tail + 1, memory_order_release);
     } else { /* a mask was changed although it is full: back to this thread in the kernel */
-        sys(SYS_rt_tgsigqueueinfo, sys(SYS_getpid), sys(SYS_gettid), sig, info);
+        sys(SYS_rt_tgsigqueueinfo, signal_pid, sys(SYS_gettid), sig, info);
     }
     if (n + 1 >= HELD_MAX) {
         ms->full = true;
@@ -149,7 +151,7 @@ static bool is_fault(int sig, const siginfo_t *info) {
 /* The kernel sends some to the thread that causes them, and says it was the process. */
 static bool is_for_thread(int sig, const siginfo_t *info) {
     return info->si_code == SI_TKILL || is_fault(sig, info) ||
-           (sig == SIGPIPE && info->si_code == SI_USER && info->si_pid == sys(SYS_getpid));
+           (sig == SIGPIPE && info->si_code == SI_USER && info->si_pid == signal_pid);
 }
 
 /* A fault at this G: its handler now, or the default action when the instruction runs again. */
@@ -176,14 +178,15 @@ void signal_trampoline(int sig, siginfo_t *info, void *kernel_uc);
 void signal_trampoline(int sig, siginfo_t *info, void *kernel_uc) {
     struct g *g = getg();
     struct thread *t = g && !g_is_g0(g) ? thread_of(g) : NULL;
-    if (!g || (sys(SYS_getpid) != signal_pid && t && t->vforked)) {
+    long pid = sys(SYS_getpid);
+    if (!g || (pid != signal_pid && t && t->vforked)) {
         run_here(sig, info, kernel_uc);
         return;
     }
-    if (sys(SYS_getpid) != signal_pid) {
+    if (pid != signal_pid) {
         /* A fork's child that has not been rebuilt yet: signal_reset_child lets it come again. */
         *uc_mask(kernel_uc) = UINT64_MAX;
-        sys(SYS_rt_tgsigqueueinfo, sys(SYS_getpid), sys(SYS_gettid), sig, info);
+        sys(SYS_rt_tgsigqueueinfo, pid, sys(SYS_gettid), sig, info);
         return;
     }
     if (dumps(sig))
@@ -298,6 +301,10 @@ void signal_run(struct arch_sigframe *f) {
         }
         section_end();
     } while (more);
+}
+
+struct inherit_saved *signal_m_inherit(void) {
+    return &((struct m_signals *)m_ext())->inherit;
 }
 
 /* ---- the Ms' alternate stacks ---- */

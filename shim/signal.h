@@ -58,6 +58,8 @@ void sigtimer_reset_child(void);
 void signal_reset_child(void);
 /* On each M: its alternate stack. False: no memory. */
 bool signal_m_stack(void);
+/* A vfork's caller's, with the running M. In a section. */
+struct inherit_saved *signal_m_inherit(void);
 /* sched_host.attend */
 void signal_attend(void);
 /* A thread that does not run yet: blocks these, or what its creator, the caller, blocks. */

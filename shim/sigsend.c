@@ -135,7 +135,7 @@ bool sig_is_kick(const siginfo_t *info) {
 void sig_kick(int32_t kernel_tid, int sig) {
     siginfo_t info = {.si_signo = sig, .si_code = SI_KICK};
     info.si_value.sival_ptr = &kick_mark;
-    sys(SYS_rt_tgsigqueueinfo, sys(SYS_getpid), kernel_tid, sig, &info);
+    sys(SYS_rt_tgsigqueueinfo, signal_pid, kernel_tid, sig, &info);
 }
 
 static void kick_m(int32_t tid, int sig) { sig_kick(tid, sig); }
@@ -203,7 +203,7 @@ static int keep_for_process(int sig, const siginfo_t *info) {
     if (signals_unwanted() & sig_bit(sig)) {
         /* Programs read it from the kernel (signalfd). What it says of its sender only the first
          * kernel thread may give back. */
-        pid_t pid = (pid_t)sys(SYS_getpid);
+        pid_t pid = signal_pid;
         if (sys(SYS_rt_sigqueueinfo, pid, sig, info) < 0)
             sys(SYS_kill, pid, sig);
         return 0;
@@ -312,7 +312,7 @@ void sig_queues_reset_child(void) {
 
 static siginfo_t info_of(int sig, int code) {
     siginfo_t info = {.si_signo = sig, .si_code = code};
-    info.si_pid = (pid_t)sys(SYS_getpid);
+    info.si_pid = signal_pid;
     info.si_uid = (uid_t)sys(SYS_getuid);
     return info;
 }
@@ -322,7 +322,7 @@ static int send_to(struct thread *t, int sig, const siginfo_t *info) {
     if (!sig_valid(sig) || SIG_RESERVED & sig_bit(sig))
         return EINVAL;
     if (SIG_UNBLOCKABLE & sig_bit(sig))
-        return (int)-sys(SYS_kill, sys(SYS_getpid), sig);
+        return (int)-sys(SYS_kill, signal_pid, sig);
     int err = sig_route(sig, info, t);
     signal_deliver_now();
     return err;
@@ -397,7 +397,7 @@ SHIM_API _Noreturn void shim_abort(void) {
 SHIM_API int shim_kill(pid_t pid, int sig) {
     if (!signal_own() || !sig_valid(sig))
         return next(kill)(pid, sig);
-    if (pid == (pid_t)sys(SYS_getpid)) {
+    if (pid == signal_pid) {
         siginfo_t info = info_of(sig, SI_USER);
         return result(send_to(NULL, sig, &info));
     }
@@ -422,7 +422,7 @@ static bool pidfd_is_own(long fd) {
     snprintf(path, sizeof path, "/proc/self/fd/%ld", fd);
     long n = sys(SYS_readlink, path, text, sizeof text - 1);
     text[n < 0 ? 0 : n] = 0;
-    long pid = sys(SYS_getpid);
+    long pid = signal_pid;
     if (strncmp(text, "/proc/", 6) == 0)
         return atol(text + 6) == pid;
     snprintf(path, sizeof path, "/proc/self/fdinfo/%ld", fd);
@@ -447,7 +447,7 @@ long sig_pidfd_send(long fd, long sig, long info, long flags) {
 }
 
 SHIM_API int shim_sigqueue(pid_t pid, int sig, const union sigval value) {
-    if (!signal_own() || pid != (pid_t)sys(SYS_getpid) || !sig_valid(sig))
+    if (!signal_own() || pid != signal_pid || !sig_valid(sig))
         return next(sigqueue)(pid, sig, value);
     siginfo_t info = info_of(sig, SI_QUEUE);
     info.si_value = value;
@@ -457,7 +457,7 @@ SHIM_API int shim_sigqueue(pid_t pid, int sig, const union sigval value) {
 /* tgkill and tkill with an id that gettid has given a goroutine. -errno, as the kernel. */
 long sig_tkill(long tgid, long tid, long sig) {
     struct thread *t = signal_own() ? thread_of_tid((int32_t)tid) : NULL;
-    if (!t || (tgid > 0 && tgid != sys(SYS_getpid)))
+    if (!t || (tgid > 0 && tgid != signal_pid))
         return tgid > 0 ? sys(SYS_tgkill, tgid, tid, sig) : sys(SYS_tkill, tid, sig);
     siginfo_t info = info_of((int)sig, SI_TKILL);
     return -thread_send((pthread_t)t->tcb, (int)sig, &info);
@@ -468,7 +468,7 @@ long sig_queueinfo(long tgid, long tid, long sig, const siginfo_t *info) {
     struct thread *t = tgid > 0 ? thread_of_tid((int32_t)tid) : NULL;
     if (signal_own() && t)
         return -thread_send((pthread_t)t->tcb, (int)sig, info);
-    if (signal_own() && tgid <= 0 && tid == sys(SYS_getpid))
+    if (signal_own() && tgid <= 0 && tid == signal_pid)
         return -send_to(NULL, (int)sig, info);
     return tgid > 0 ? sys(SYS_rt_tgsigqueueinfo, tgid, tid, sig, info)
                     : sys(SYS_rt_sigqueueinfo, tid, sig, info);

@@ -6,6 +6,7 @@
  * says why.
  */
 #include "shim/config.h"
+#include "shim/inherit.h"
 #include "shim/mapping.h"
 #include "shim/signal.h"
 
@@ -183,6 +184,8 @@ bool runtime_start(void) {
 void shim_reset_child(void) {
     if (atomic_load(&started) != RUNS)
         return;
+    if (thread_self())
+        inherit_apply(thread_self());
     signal_reset_child();
     first = NULL;
     sched_reset_child();

@@ -4,6 +4,7 @@
  * the kernel as they are.
  */
 #include "shim/futex.h"
+#include "shim/inherit.h"
 #include "shim/mapping.h"
 #include "shim/signal.h"
 
@@ -61,7 +62,8 @@ static const bool may_block[512] = {
     [SYS_getrandom] = true,
 };
 
-static bool is_signal_call(long nr) {
+/* Calls about what belongs to the G and not to the M. */
+static bool is_thread_call(long nr) {
     switch (nr) {
     case SYS_rt_sigprocmask:
     case SYS_rt_sigaction:
@@ -76,6 +78,8 @@ static bool is_signal_call(long nr) {
     case SYS_rt_sigsuspend:
     case SYS_rt_sigpending:
     case SYS_pause:
+    case SYS_sched_setaffinity:
+    case SYS_sched_getaffinity:
         return true;
     default:
         return false;
@@ -85,7 +89,7 @@ static bool is_signal_call(long nr) {
 /* The result of a libc function, as the kernel gives it. */
 static long as_kernel(long r) { return r < 0 ? -errno : r; }
 
-static long signal_call(long nr, long a, long b, long c, long d) {
+static long thread_call(long nr, long a, long b, long c, long d) {
     sigset_t set;
     switch (nr) {
     case SYS_rt_sigprocmask:
@@ -111,6 +115,10 @@ static long signal_call(long nr, long a, long b, long c, long d) {
             sigtimedwait((const sigset_t *)a, (siginfo_t *)b, (const struct timespec *)c));
     case SYS_rt_sigsuspend:
         return as_kernel(sigsuspend((const sigset_t *)a));
+    case SYS_sched_setaffinity:
+        return inherit_setaffinity_syscall(a, b, c);
+    case SYS_sched_getaffinity:
+        return inherit_getaffinity_syscall(a, b, c);
     case SYS_rt_sigpending:
         sigpending(&set);
         *(uint64_t *)a = sig_set_of(&set);
@@ -131,8 +139,8 @@ SHIM_API long shim_syscall(long nr, long a, long b, long c, long d, long e, long
         r = 0;
     else if (nr == SYS_exit && t)
         thread_end(); /* the kernel thread is an M, which serves others */
-    else if (t && is_signal_call(nr))
-        r = signal_call(nr, a, b, c, d);
+    else if (t && is_thread_call(nr))
+        r = thread_call(nr, a, b, c, d);
     else if (nr == SYS_rseq && t)
         r = -ENOSYS; /* registered areas would move between kernel threads (DANGERS X3) */
     else if (t && (unsigned long)nr < sizeof may_block && may_block[nr])

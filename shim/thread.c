@@ -1,4 +1,5 @@
 /* thread.c - pthread_create, join, detach, exit: the life of a thread */
+#include "shim/inherit.h"
 #include "shim/signal.h"
 
 #include <limits.h>
@@ -208,6 +209,7 @@ static int thread_new(struct thread **out, const struct create_attr *a) {
     t->guard = a->stack.guard;
     t->sched_policy = a->policy;
     t->sched_param = a->param;
+    inherit_from(t, thread_self());
     signal_thread_start(t, a->has_mask ? &a->mask : NULL);
     atomic_store_explicit(&t->state, a->detached ? THREAD_DETACHED : 0, memory_order_relaxed);
     *out = t;

@@ -119,6 +119,29 @@ Test(switches, debug_wrong) {
     blocked_with("GTHREAD_DEBUG=nonsense=1", AS_GOROUTINES, "^gthread: .*nonsense");
 }
 
+/* GTHREAD_ONLY names the programs that run with it; the others are on NPTL. */
+Test(switches, only) {
+    blocked_with("GTHREAD_ONLY=blocked", AS_GOROUTINES, NULL);
+    blocked_with("GTHREAD_ONLY=other,blocked,more", AS_GOROUTINES, NULL);
+    blocked_with("GTHREAD_ONLY=block,blockedd", ON_NPTL, NULL);
+}
+
+static void follows(const char *setting, const char *expected) {
+    struct child_plan plan = SMALL("follow", NULL, setting);
+    struct child_end end = child_run(&plan, child_deadline());
+    ended_well(&end);
+    cr_assert(matches(end.out, expected) == 1, "%s: expected %s, came %s", setting, expected,
+              end.out);
+    child_free(&end);
+}
+
+/* GTHREAD_FOLLOW=0 keeps the preload from children, and from the environment that they get. */
+Test(switches, follow) {
+    follows("GTHREAD_TEST_NOTHING=1", "^here 1, in a child 1, LD_PRELOAD .*libgthread.so$");
+    follows("GTHREAD_FOLLOW=1", "^here 1, in a child 1, LD_PRELOAD .*libgthread.so$");
+    follows("GTHREAD_FOLLOW=0", "^here 1, in a child 0, LD_PRELOAD unset$");
+}
+
 /* Runs a program without deadlines on one P under that chaos, returns what the statistics say of
  * the schedule. */
 static char *schedule_of(const char *chaos) {

@@ -1,0 +1,250 @@
+/* inherit.c - CPU affinity, nice value and timer slack of a goroutine
+ *
+ * In Linux these belong to the kernel thread, which is an M here and serves many. So they are
+ * remembered for the G, told to whom asks, and given to its children: threads and processes. A G is
+ * not kept to its CPUs, nor run less for its nice value (README, Not yet).
+ */
+#include "shim/inherit.h"
+#include "shim/shim.h"
+
+#include <sched.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+
+/* Sets of CPUs that threads have asked for: few, and kept for good, so that a thread holds a pointer. */
+struct affinity {
+    struct affinity *next;
+    unsigned long cpus[16]; /* CPU_SETSIZE bits */
+};
+static struct affinity *affinities;
+static struct lock affinities_lock;
+
+static struct affinity *find_locked(const unsigned long *cpus) {
+    struct affinity *a = affinities;
+    while (a && memcmp(a->cpus, cpus, sizeof a->cpus) != 0)
+        a = a->next;
+    return a;
+}
+
+/* NULL: no memory. */
+static const struct affinity *intern(const unsigned long *cpus) {
+    lock_acquire(&affinities_lock);
+    struct affinity *a = find_locked(cpus);
+    lock_release(&affinities_lock);
+    struct affinity *fresh = a ? NULL : mem_permanent(sizeof *fresh, 8);
+    if (!fresh)
+        return a;
+    memcpy(fresh->cpus, cpus, sizeof fresh->cpus);
+    lock_acquire(&affinities_lock);
+    a = find_locked(cpus); /* if two came at once, one piece of memory is lost */
+    if (!a) {
+        fresh->next = affinities;
+        affinities = a = fresh;
+    }
+    lock_release(&affinities_lock);
+    return a;
+}
+
+void inherit_from(struct thread *t, const struct thread *self) {
+    t->affinity = self ? self->affinity : NULL;
+    t->nice_set = self && self->nice_set;
+    t->nice = self ? self->nice : 0;
+    t->slack = self ? self->slack : 0;
+}
+
+/* The goroutine that a pid_t of these calls means: 0 is the caller. NULL: not ours. */
+static struct thread *thread_meant(long pid) {
+    if (pid == 0)
+        return thread_self();
+    return sched_running() ? thread_of_tid((int32_t)pid) : NULL;
+}
+
+/* ---- affinity ---- */
+
+/* What the kernel lets the process have: that of its Ms. Bytes, or -errno. */
+static long cpus_of_process(unsigned long *cpus) {
+    memset(cpus, 0, sizeof(unsigned long[16]));
+    return sys(SYS_sched_getaffinity, 0, sizeof(unsigned long[16]), cpus);
+}
+
+/* sched_setaffinity(2): CPUs that the process may not have are left out. 0 or an errno. */
+static int affinity_set(struct thread *t, size_t size, const void *mask) {
+    unsigned long have[16], want[16] = {0};
+    long bytes = cpus_of_process(have);
+    if (bytes < 0)
+        return (int)-bytes;
+    memcpy(want, mask, size < sizeof want ? size : sizeof want);
+    bool any = false;
+    for (int i = 0; i < 16; i++) {
+        want[i] &= have[i];
+        any |= want[i] != 0;
+    }
+    if (!any)
+        return EINVAL;
+    const struct affinity *a = intern(want);
+    if (!a)
+        return ENOMEM;
+    t->affinity = a;
+    return 0;
+}
+
+/* Bytes, or -errno. */
+static long affinity_get(const struct thread *t, size_t size, void *mask) {
+    unsigned long cpus[16];
+    long bytes = cpus_of_process(cpus);
+    if (bytes < 0)
+        return bytes;
+    if (size < (size_t)bytes || size % sizeof(long))
+        return -EINVAL;
+    memcpy(mask, t->affinity ? t->affinity->cpus : cpus, (size_t)bytes);
+    return bytes;
+}
+
+long inherit_setaffinity_syscall(long pid, long size, long mask) {
+    struct thread *t = thread_meant(pid);
+    if (!t)
+        return sys(SYS_sched_setaffinity, pid, size, mask);
+    return -affinity_set(t, (size_t)size, (const void *)mask);
+}
+
+long inherit_getaffinity_syscall(long pid, long size, long mask) {
+    struct thread *t = thread_meant(pid);
+    if (!t)
+        return sys(SYS_sched_getaffinity, pid, size, mask);
+    return affinity_get(t, (size_t)size, (void *)mask);
+}
+
+static int libc_result(long r) {
+    if (r >= 0)
+        return 0;
+    errno = (int)-r;
+    return -1;
+}
+
+SHIM_API int shim_sched_setaffinity(pid_t pid, size_t size, const cpu_set_t *set) {
+    return libc_result(inherit_setaffinity_syscall(pid, (long)size, (long)set));
+}
+
+/* glibc clears what the kernel does not write. */
+static long get_whole(const struct thread *t, size_t size, cpu_set_t *set) {
+    long r = affinity_get(t, size, set);
+    if (r > 0)
+        memset((char *)set + r, 0, size - (size_t)r);
+    return r;
+}
+
+SHIM_API int shim_sched_getaffinity(pid_t pid, size_t size, cpu_set_t *set) {
+    struct thread *t = thread_meant(pid);
+    return t ? libc_result(get_whole(t, size, set)) : next(sched_getaffinity)(pid, size, set);
+}
+
+SHIM_API int shim_getaffinity(pthread_t th, size_t size, cpu_set_t *set) {
+    struct thread *t = thread_find(th);
+    if (!t)
+        return sched_running() ? ESRCH : next(pthread_getaffinity_np)(th, size, set);
+    long r = get_whole(t, size, set);
+    return r < 0 ? (int)-r : 0;
+}
+
+SHIM_API int shim_setaffinity(pthread_t th, size_t size, const cpu_set_t *set) {
+    struct thread *t = thread_find(th);
+    if (!t)
+        return sched_running() ? ESRCH : next(pthread_setaffinity_np)(th, size, set);
+    return affinity_set(t, size, set);
+}
+
+/* ---- nice ---- */
+
+static int nice_of_kernel(void) { return 20 - (int)sys(SYS_getpriority, PRIO_PROCESS, 0); }
+
+static int nice_of(const struct thread *t) { return t->nice_set ? t->nice : nice_of_kernel(); }
+
+/* May this thread's nice value become lower, down to `to`? setpriority(2). */
+static bool may_lower(int to) {
+    struct rlimit limit;
+    return sys(SYS_geteuid) == 0 || (getrlimit(RLIMIT_NICE, &limit) == 0 &&
+                                     limit.rlim_cur != 0 && (int)limit.rlim_cur >= 20 - to);
+}
+
+static int nice_set(struct thread *t, int value) {
+    value = value < -20 ? -20 : value > 19 ? 19 : value;
+    if (value < nice_of(t) && !may_lower(value))
+        return EACCES;
+    t->nice = value;
+    t->nice_set = true;
+    return 0;
+}
+
+/* glibc declares `which` as an enum in C. */
+SHIM_API int shim_setpriority(__priority_which_t which, id_t who, int value) {
+    struct thread *t = which == PRIO_PROCESS ? thread_meant((long)who) : NULL;
+    return t ? libc_result(-nice_set(t, value)) : next(setpriority)(which, who, value);
+}
+
+SHIM_API int shim_getpriority(__priority_which_t which, id_t who) {
+    struct thread *t = which == PRIO_PROCESS ? thread_meant((long)who) : NULL;
+    return t ? nice_of(t) : next(getpriority)(which, who);
+}
+
+SHIM_API int shim_nice(int by) {
+    struct thread *t = thread_self();
+    if (!t)
+        return next(nice)(by);
+    if (nice_set(t, nice_of(t) + by)) {
+        errno = EPERM; /* nice(3) says EPERM where setpriority says EACCES */
+        return -1;
+    }
+    return t->nice;
+}
+
+/* ---- timer slack ---- */
+
+long inherit_setslack(unsigned long ns) {
+    struct thread *t = thread_self();
+    if (!t)
+        return sys(SYS_prctl, PR_SET_TIMERSLACK, ns);
+    t->slack = (long)ns; /* 0: the default again */
+    return 0;
+}
+
+long inherit_getslack(void) {
+    struct thread *t = thread_self();
+    return t && t->slack ? t->slack : sys(SYS_prctl, PR_GET_TIMERSLACK);
+}
+
+/* ---- processes ---- */
+
+void inherit_apply(const struct thread *t) {
+    if (t->affinity)
+        sys(SYS_sched_setaffinity, 0, sizeof t->affinity->cpus, t->affinity->cpus);
+    if (t->nice_set)
+        sys(SYS_setpriority, PRIO_PROCESS, 0, t->nice);
+    if (t->slack)
+        sys(SYS_prctl, PR_SET_TIMERSLACK, t->slack);
+}
+
+void inherit_show(const struct thread *t, struct inherit_saved *saved) {
+    *saved = (struct inherit_saved){0};
+    if (likely(!t->affinity && !t->nice_set && !t->slack))
+        return;
+    struct thread shown = *t;
+    saved->affinity = t->affinity && cpus_of_process(saved->cpus) > 0;
+    saved->slack = t->slack != 0;
+    saved->slack_was = sys(SYS_prctl, PR_GET_TIMERSLACK);
+    saved->nice_was = nice_of_kernel();
+    /* Only if the M can have its own value back. */
+    saved->nice = t->nice_set && (t->nice <= saved->nice_was || may_lower(saved->nice_was));
+    shown.nice_set = saved->nice;
+    inherit_apply(&shown);
+}
+
+void inherit_hide(const struct inherit_saved *saved) {
+    if (saved->affinity)
+        sys(SYS_sched_setaffinity, 0, sizeof saved->cpus, saved->cpus);
+    if (saved->nice)
+        sys(SYS_setpriority, PRIO_PROCESS, 0, saved->nice_was);
+    if (saved->slack)
+        sys(SYS_prctl, PR_SET_TIMERSLACK, saved->slack_was);
+}
