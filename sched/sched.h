@@ -37,6 +37,8 @@ static inline struct g *getg(void) { return g_self; }
 
 /* The scheduler knows neither TCBs nor how kernel threads are made; it is told at start. */
 struct sched_host {
+    /* Signals that no kernel thread blocks at any time: those by which libc reaches all of them. */
+    uint64_t never_blocked;
     /* Makes a kernel thread that runs fn(arg) on the given stack, with a thread identity of its
      * own. Called by sched_start on the program's first thread and afterwards only by the
      * template thread; may take libc's and the program's locks. 0 or an errno. */

@@ -30,7 +30,7 @@ void kernel_mask_set(const uint64_t *mask) {
 }
 
 void helper_block_signals(void) {
-    uint64_t all = UINT64_MAX;
+    uint64_t all = ~sched.host->never_blocked;
     kernel_mask_set(&all);
 }
 

@@ -13,7 +13,8 @@
 #include <sys/resource.h>
 #include <sys/syscall.h>
 
-/* Sets of CPUs that threads have asked for: few, and kept for good, so that a thread holds a pointer. */
+/* Sets of CPUs that threads have asked for: few, and kept for good, so that a thread holds a
+ * pointer. */
 struct affinity {
     struct affinity *next;
     unsigned long cpus[16]; /* CPU_SETSIZE bits */
@@ -164,8 +165,8 @@ static int nice_of(const struct thread *t) { return t->nice_set ? t->nice : nice
 /* May this thread's nice value become lower, down to `to`? setpriority(2). */
 static bool may_lower(int to) {
     struct rlimit limit;
-    return sys(SYS_geteuid) == 0 || (getrlimit(RLIMIT_NICE, &limit) == 0 &&
-                                     limit.rlim_cur != 0 && (int)limit.rlim_cur >= 20 - to);
+    return sys(SYS_geteuid) == 0 || (getrlimit(RLIMIT_NICE, &limit) == 0 && limit.rlim_cur != 0 &&
+                                     (int)limit.rlim_cur >= 20 - to);
 }
 
 static int nice_set(struct thread *t, int value) {

@@ -123,7 +123,7 @@ static void hold(int sig, const siginfo_t *info, void *kernel_uc) {
     }
     if (n + 1 >= HELD_MAX) {
         ms->full = true;
-        *uc_mask(kernel_uc) = ~SIG_SYNC;
+        *uc_mask(kernel_uc) = ~(SIG_SYNC | SIG_RESERVED);
         m_mask_note(UINT64_MAX);
     }
     m_attention();

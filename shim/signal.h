@@ -28,7 +28,7 @@ static inline uint64_t sig_bit(int sig) { return 1ULL << (sig - 1); }
 static inline bool sig_valid(int sig) { return sig >= 1 && sig <= NSIG_KERNEL; }
 
 /* glibc keeps these two (cancellation, setuid): programs can neither block nor handle them. */
-#define SIG_RESERVED (sig_bit(32) | sig_bit(33))
+#define SIG_RESERVED (3ULL << 31)
 #define SIG_UNBLOCKABLE (sig_bit(SIGKILL) | sig_bit(SIGSTOP) | SIG_RESERVED)
 /* What an instruction causes: never blocked in the kernel, and delivered where it happened. */
 #define SIG_SYNC                                                                                   \
@@ -66,6 +66,9 @@ void signal_attend(void);
 void signal_thread_start(struct thread *t, const uint64_t *blocked);
 /* The calling thread ends: gives on what was meant for the process. */
 void signal_thread_end(struct thread *t);
+
+/* At the runtime's start: takes the signal that changes ids on all threads (setxid.c). */
+void setxid_start(void);
 
 /* ---- actions (sigaction.c) ---- */
 

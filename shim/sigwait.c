@@ -221,6 +221,11 @@ SHIM_API int shim_xpg_sigpause(int sig) {
     return suspend(sig_blocked(thread_self()) & ~sig_bit(sig));
 }
 
+/* The two behind one name, as older programs call it. */
+SHIM_API int shim___sigpause(int sig_or_mask, int is_sig) {
+    return is_sig ? shim_xpg_sigpause(sig_or_mask) : shim_sigpause(sig_or_mask);
+}
+
 /* ---- signalfd ---- */
 
 static bool wants(struct g *g, void *arg) {

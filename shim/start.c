@@ -67,6 +67,7 @@ static void m_started(void) {
 }
 
 static const struct sched_host host = {
+    .never_blocked = SIG_RESERVED,
     .thread_spawn = thread_spawn,
     .g_exited = thread_exited,
     .m_started = m_started,
@@ -153,6 +154,7 @@ static bool start(void) {
     signal_start();
     redirect_first_exit();
     cancel_start();
+    setxid_start();
     mutex_start();
     return true;
 }

@@ -1,5 +1,5 @@
-/* child_inherits.c - a thread's affinity, nice value and timer slack are its own, go to the threads that
- * it makes, and to the children of fork, vfork and posix_spawn */
+/* child_inherits.c - a thread's affinity, nice value and timer slack are its own, go to the threads
+ * that it makes, and to the children of fork, vfork and posix_spawn */
 #include "check.h"
 
 #include <sched.h>
