@@ -105,6 +105,8 @@ static bool debug_word(const char *w, size_t n, struct sched_config *cfg) {
         cfg->sigquit = true;
     else if (IS("glibc=unknown"))
         glibc_pretend_unknown = true;
+    else if (n > 8 && memcmp(w, "preempt=", 8) == 0)
+        return (cfg->preempt_us = (uint32_t)strtoul(w + 8, NULL, 10)) > 0;
     else if (n > 6 && memcmp(w, "chaos=", 6) == 0)
         return chaos_read(w + 6, w + n, &cfg->chaos);
     else if (n > 11 && memcmp(w, "schedtrace=", 11) == 0)
@@ -120,7 +122,7 @@ static void debug_read(const char *words, struct sched_config *cfg) {
         size_t n = strcspn(words, ",");
         if (n && !debug_word(words, n, cfg))
             complain("GTHREAD_DEBUG: %.*s: no such switch (there are: fsbase=prctl, "
-                     "schedtrace=MS, sigquit, chaos=SEED[:FROM-TO], glibc=unknown)",
+                     "schedtrace=MS, sigquit, chaos=SEED[:FROM-TO], preempt=US, glibc=unknown)",
                      (int)(n > 80 ? 80 : n), words);
         words += n + (words[n] == ',');
     }

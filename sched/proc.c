@@ -334,6 +334,19 @@ void g_yield_if_asked(void) {
         g_yield();
 }
 
+void m_preempt_arrived(void) {
+    atomic_store_explicit(&getg()->m->preempt_sent, false, memory_order_relaxed);
+}
+
+void sched_preempted(void) {
+    struct g *g = getg();
+    section_enter(g);
+    p_count(g->m->p, CNT_PREEMPT);
+    atomic_store_explicit(&g->m->p->preempt, false, memory_order_relaxed);
+    sched_switch(g, FIN_GLOBAL);
+    section_leave(g);
+}
+
 /* ---- Ms and Ps ---- */
 
 struct p *pidle_get_locked(void) {

@@ -113,8 +113,9 @@ struct m {
     /* Something is to be done as soon as no section is open on this M: host->attend. Set by this M
      * (also in a signal handler), cleared by attend. */
     _Atomic bool attention;
-    uint8_t linger_credit; /* see linger in proc.c */
-    bool spinning;         /* looks for work without having any; counted in sched.nmspinning */
+    _Atomic bool preempt_sent; /* sysmon has sent an interruption that has not arrived yet */
+    uint8_t linger_credit;     /* see linger in proc.c */
+    bool spinning;             /* looks for work without having any; counted in sched.nmspinning */
     /* 0: asleep or about to; 1: woken. startm stores 1, the M itself 0. */
     _Atomic uint32_t park;
     struct m *schedlink; /* on sched.midle */
@@ -146,6 +147,7 @@ enum p_counter {
     CNT_SYSCALL,
     CNT_HANDOFF, /* P given away before or during a system call */
     CNT_TIMER,   /* deadlines that fired */
+    CNT_PREEMPT, /* Gs stopped in the middle of their code */
     CNT_CREATE,
     CNT_EXIT,
     P_COUNTERS

@@ -51,6 +51,9 @@ struct sched_host {
     /* On a G without a section, or on the g0 of an M that holds no P: m_attention was called, or
      * the G has a signal that it does not block. */
     void (*attend)(void);
+    /* sysmon's: interrupts the kernel thread, so that its G lets others run (sched_preempted). By
+     * system calls only. False: not now (the user's queue of signals is full). */
+    bool (*preempt_m)(int32_t kernel_tid);
     /* One line about g for dumps: name and the like. Writes at most size bytes. */
     void (*g_describe)(struct g *g, char *buf, size_t size);
 };
@@ -64,6 +67,7 @@ struct sched_config {
     bool stats;             /* counters at exit */
     bool sigquit;           /* SIGQUIT dumps all Gs */
     bool fs_by_syscall;     /* never wrfsbase */
+    uint32_t preempt_us;    /* preempt all that run every so often; 0: by the usual rules */
     struct chaos_config chaos;
 };
 
@@ -161,6 +165,8 @@ bool g_is_g0(const struct g *g);
 
 /* The running M has something for host->attend. In a signal handler or a section. */
 void m_attention(void);
+/* ..and, from any thread, the M on which g runs now, if it runs. */
+void g_attention(struct g *g);
 /* attend has seen it. */
 void m_attention_clear(void);
 /* The layer above's M_EXT_SIZE bytes of the running M, and the id of its kernel thread. In a
@@ -194,6 +200,11 @@ void barrier_all(void);
 
 /* Lets others run first. Returns false if there was nothing else to run anywhere. G. */
 bool g_yield(void);
+
+/* host->preempt_m's interruption has arrived. In the handler, on any M. */
+void m_preempt_arrived(void);
+/* A G that was stopped anywhere in its code goes behind all others. On the G, without a section. */
+void sched_preempted(void);
 
 /* Yields if sysmon has found that this G has had its P for 10 ms while others wait. Calls that a
  * program may repeat in a loop until another thread has done something make use of it. Any. */

@@ -78,6 +78,12 @@ __attribute__((noinline)) void section_attend(struct g *g) {
 
 void m_attention(void) { atomic_store_explicit(&getg()->m->attention, true, memory_order_relaxed); }
 
+void g_attention(struct g *g) {
+    struct m *m = g->m;
+    if (m)
+        atomic_store_explicit(&m->attention, true, memory_order_relaxed);
+}
+
 void m_attention_clear(void) {
     atomic_store_explicit(&getg()->m->attention, false, memory_order_relaxed);
 }

@@ -1,7 +1,8 @@
 /* sysmon.c - the watcher: a kernel thread without a P
  *
  * - takes the P of a G that stays in a bracketed system call (retake),
- * - asks a G that has run for 10 ms to yield,
+ * - asks a G that has run for 10 ms while others wait to yield, and if it does not, interrupts it
+ *   (preempt_running),
  * - wakes an M for a queue that stood still (the net under proc.c's wake-up rule) and for
  *   deadlines that nobody fired,
  * - prints the schedule trace.
@@ -20,6 +21,11 @@
 #define TICK_MAX_NS (10 * NSEC_PER_MSEC)
 #define IDLE_TICKS 50
 #define SLICE_NS (10 * NSEC_PER_MSEC) /* as Go: forcePreemptNS */
+/* From asking a G to yield to interrupting it: time for some calls of a program that makes any. */
+#define GRACE_NS (100 * NSEC_PER_USEC)
+/* With one P under chaos the seed decides, not the clock. Only a G that has computed for so long
+ * without a call, of which the seed knows nothing, is interrupted. */
+#define CHAOS_CPU_NS (20 * NSEC_PER_MSEC)
 
 /* What sysmon saw of a P at its last look. */
 struct look {
@@ -28,6 +34,9 @@ struct look {
     uint32_t schedtick;
     uint64_t tick_since;
     uint64_t switches;
+    /* the G that was asked to yield */
+    uint64_t asked_since; /* 0: none was, in this tick */
+    uint64_t cpu_ns;      /* the CPU time of its M then */
 };
 
 static struct look *looks;
@@ -59,14 +68,70 @@ static bool somebody_waits_for(struct p *p, uint64_t now) {
     return p_has_work(p) || atomic_load_explicit(&p->timer0, memory_order_relaxed) <= now;
 }
 
+/* CPU time of a kernel thread, ns; 0 if it is gone. Its clock's id: clock_getcpuclockid(3), with
+ * the bits of include/linux/posix-timers.h for one thread and the scheduler's clock. */
+static uint64_t cpu_time(int32_t tid) {
+    struct timespec ts = {0};
+    sys(SYS_clock_gettime, (int)(~(uint32_t)tid << 3) | 6, &ts);
+    return (uint64_t)ts.tv_sec * NSEC_PER_SEC + (uint64_t)ts.tv_nsec;
+}
+
+/* Is p's M in a system call's bracket? An interruption could cut a call short. */
+static bool in_call(struct p *p) {
+    return atomic_load_explicit(&p->sysword, memory_order_relaxed) & 1;
+}
+
+/* One at a time: the signal queues, and an M that does not run could find many. */
+static void send_preempt(struct m *m) {
+    if (!atomic_exchange_explicit(&m->preempt_sent, true, memory_order_relaxed) &&
+        !sched.host->preempt_m(m->tid))
+        atomic_store_explicit(&m->preempt_sent, false, memory_order_relaxed);
+}
+
+/* The G on p did not yield when asked. Its M is interrupted if it computes: one whose clock stands
+ * still waits in the kernel, where an interruption could show, or for a CPU. Again after a slice.
+ */
+static void preempt_running(struct p *p, struct look *l, uint64_t now) {
+    struct m *m = atomic_load_explicit(&p->m, memory_order_acquire);
+    if (!m || in_call(p))
+        return;
+    uint64_t cpu = cpu_time(m->tid), need = sched_by_clock() ? 0 : CHAOS_CPU_NS;
+    if (!l->asked_since) {
+        l->asked_since = now;
+        l->cpu_ns = cpu;
+    } else if (cpu > l->cpu_ns + need && now - l->asked_since >= GRACE_NS) {
+        l->asked_since = now + SLICE_NS;
+        l->cpu_ns = cpu;
+        send_preempt(m);
+    }
+}
+
+/* GTHREAD_DEBUG=preempt=US */
+static void preempt_all(uint64_t now) {
+    static uint64_t last;
+    if (now - last < sched.cfg.preempt_us * NSEC_PER_USEC)
+        return;
+    last = now;
+    for (uint32_t i = 0; i < sched.cfg.procs; i++) {
+        struct p *p = &sched.allp[i];
+        struct m *m = atomic_load_explicit(&p->m, memory_order_acquire);
+        if (m && !in_call(p))
+            send_preempt(m);
+    }
+}
+
 static bool look_at(struct p *p, struct look *l, uint64_t now) {
     bool found = retake_syscall(p, l, now);
     uint32_t tick = atomic_load_explicit(&p->schedtick, memory_order_relaxed);
     if (tick != l->schedtick) {
         l->schedtick = tick;
         l->tick_since = now;
-    } else if (now - l->tick_since >= SLICE_NS && somebody_waits_for(p, now) && sched_by_clock()) {
-        atomic_store_explicit(&p->preempt, true, memory_order_relaxed);
+        l->asked_since = 0;
+    } else if (now - l->tick_since >= SLICE_NS && somebody_waits_for(p, now)) {
+        if (sched_by_clock())
+            atomic_store_explicit(&p->preempt, true, memory_order_relaxed);
+        preempt_running(p, l, now);
+        found = !l->asked_since || now < l->asked_since + GRACE_NS;
     }
     uint64_t switches = atomic_load_explicit(&p->counter[CNT_SWITCH], memory_order_relaxed);
     if (switches == l->switches && idle_ps() && !runq_empty(p)) {
@@ -127,12 +192,14 @@ void sysmon_main(void *arg) {
             schedtrace_print(now);
             next_trace = now + sched.cfg.schedtrace_ms * NSEC_PER_MSEC;
         }
+        if (sched.cfg.preempt_us)
+            preempt_all(now);
         if (deep_sleep()) {
             idle = 0;
             delay = TICK_MIN_NS;
             continue;
         }
-        idle = look_at_all(now) ? 0 : idle + 1;
+        idle = look_at_all(now) || sched.cfg.preempt_us ? 0 : idle + 1;
         if (!idle)
             delay = TICK_MIN_NS;
         else if (idle > IDLE_TICKS && (delay *= 2) > TICK_MAX_NS)

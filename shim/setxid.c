@@ -19,8 +19,6 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define SIGSETXID 33
-
 static struct {
     long nr, a, b, c;
     _Atomic uint32_t answers;
@@ -28,24 +26,12 @@ static struct {
 } call;
 static pthread_mutex_t one_at_a_time = PTHREAD_MUTEX_INITIALIZER;
 
-static void on_setxid(int sig, siginfo_t *info, void *context) {
-    (void)context;
-    if (sig != SIGSETXID || info->si_code != SI_TKILL || info->si_pid != sys(SYS_getpid))
-        return;
+void setxid_answer(void) {
     long r = sys(call.nr, call.a, call.b, call.c);
     if (r < 0)
         atomic_store(&call.error, -r);
     atomic_fetch_add_explicit(&call.answers, 1, memory_order_release);
     futex_wake(&call.answers, 1);
-}
-
-void setxid_start(void) {
-    struct arch_sigaction sa = {
-        .handler = (void *)on_setxid,
-        .flags = SA_SIGINFO | SA_RESTART | SA_ONSTACK | ARCH_SA_RESTORER,
-        .restorer = (void *)arch_sigreturn,
-    };
-    sys(SYS_rt_sigaction, SIGSETXID, &sa, NULL, sizeof sa.mask);
 }
 
 /* ---- the other kernel threads ---- */
@@ -88,7 +74,7 @@ static bool done_add(struct done *d, int32_t tid) {
 /* Signals it and waits for its answer, or its end. */
 static void ask(int32_t tid) {
     uint32_t before = atomic_load_explicit(&call.answers, memory_order_acquire);
-    if (sys(SYS_tgkill, sys(SYS_getpid), tid, SIGSETXID) < 0)
+    if (sys(SYS_tgkill, sys(SYS_getpid), tid, SIG_RUNTIME) < 0)
         return;
     /* A thread may end before it answers: look now and then. */
     while (atomic_load_explicit(&call.answers, memory_order_acquire) == before &&
@@ -98,7 +84,7 @@ static void ask(int32_t tid) {
 
 /* One look: asks all that have not answered. Their number, or -1: no memory. */
 static int ask_new_ones(int dir, struct done *d, int32_t self) {
-    char buf[4096] __attribute__((aligned(8)));
+    char buf[4096] __attribute__((aligned(8))) = {0};
     int asked = 0;
     long n;
     sys(SYS_lseek, dir, 0, SEEK_SET);

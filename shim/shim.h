@@ -114,6 +114,7 @@ struct thread {
     stack_t alt;                /* its alternate stack; ss_size 0: none */
     uint64_t handlers_run;      /* low half: handlers so far; high half: without SA_RESTART */
     bool vforked;               /* in a child of vfork, which runs in its place */
+    uint8_t deferred;           /* preempt.c: how often it was not preempted since it was in libc */
     /* see inherit.c */
     bool nice_set;
     int nice;

@@ -79,7 +79,7 @@ static void kernel_install_locked(int sig) {
         .flags = (a->flags & (SA_RESTART | SA_NOCLDSTOP | SA_NOCLDWAIT)) | SA_SIGINFO | SA_ONSTACK |
                  ARCH_SA_RESTORER,
         .restorer = (void *)arch_sigreturn,
-        .mask = ~(SIG_SYNC | SIG_RESERVED),
+        .mask = ~SIG_SYNC,
     };
     if (trampoline && !sig_has_handler(a))
         sa.flags |= SA_RESTART;

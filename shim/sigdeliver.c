@@ -48,6 +48,8 @@ static struct run *run_of(struct arch_sigframe *f) { return (struct run *)f->ext
 static uint64_t *uc_mask(void *uc) { return (uint64_t *)((char *)uc + ARCH_UC_SIGMASK); }
 static stack_t *uc_stack(void *uc) { return (stack_t *)((char *)uc + ARCH_UC_STACK); }
 
+static void signal_run(struct arch_sigframe *f);
+
 /* ---- the next handler of a G ---- */
 
 static bool on_alternate(const struct thread *t, uintptr_t sp) {
@@ -91,7 +93,7 @@ static void inject(struct thread *t, void *kernel_uc) {
     uintptr_t top = 0;
     if (run.flags & SA_ONSTACK && t->alt.ss_size && !on_alternate(t, arch_uc_sp(kernel_uc)))
         top = (uintptr_t)t->alt.ss_sp + t->alt.ss_size;
-    struct arch_sigframe *f = arch_sigframe_push(kernel_uc, top);
+    struct arch_sigframe *f = arch_sigframe_push(kernel_uc, top, NULL);
     memcpy(f->ext, &run, sizeof run);
     *uc_mask(f->uc) = blocked;
     *uc_stack(f->uc) = t->alt;
@@ -100,7 +102,7 @@ static void inject(struct thread *t, void *kernel_uc) {
                                                                           : 0;
     if (t->alt.ss_flags & (int)SS_AUTODISARM)
         t->alt = (stack_t){0};
-    arch_sigframe_enter(kernel_uc, f);
+    arch_sigframe_enter(kernel_uc, f, signal_run);
 }
 
 /* ---- the trampoline ---- */
@@ -219,6 +221,30 @@ void signal_trampoline(int sig, siginfo_t *info, void *kernel_uc) {
         inject(t, kernel_uc);
 }
 
+/* SIG_RUNTIME. Neither this nor the trampoline is interrupted by the other: what they find must be
+ * the G, not the other's work on the M's alternate stack. */
+static void on_runtime_signal(int sig, siginfo_t *info, void *kernel_uc) {
+    struct g *g = getg();
+    (void)sig;
+    if (info->si_code == SI_TKILL) {
+        setxid_answer();
+    } else if (sig_is_kick(info) && g) {
+        m_preempt_arrived();
+        if (!g_is_g0(g) && !section_inside() && !syscall_inside())
+            preempt_here(thread_of(g), kernel_uc);
+    }
+}
+
+void signal_runtime_start(void) {
+    struct arch_sigaction sa = {
+        .handler = (void *)on_runtime_signal,
+        .flags = SA_SIGINFO | SA_RESTART | SA_ONSTACK | ARCH_SA_RESTORER,
+        .restorer = (void *)arch_sigreturn,
+        .mask = ~SIG_SYNC,
+    };
+    sys(SYS_rt_sigaction, SIG_RUNTIME, &sa, NULL, sizeof sa.mask);
+}
+
 /* ---- the end of a section ---- */
 
 /* Routes what was put by on this M, and what comes meanwhile. In a section: a handler that jumped
@@ -255,8 +281,8 @@ void signal_deliver_now(void) {
         return;
     struct thread *t = thread_of(g);
     uint64_t due = sig_pending(t) & ~sig_blocked(t);
-    if (due)
-        sig_kick((int32_t)sys(SYS_gettid), __builtin_ctzll(due) + 1);
+    if (due && !sig_kick((int32_t)sys(SYS_gettid), __builtin_ctzll(due) + 1))
+        g_attention(g); /* at the end of the next section */
 }
 
 /* ---- on the goroutine's stack ---- */
@@ -281,7 +307,8 @@ static bool leave_handler(struct thread *t, struct arch_sigframe *f) {
     return sig_pending(t) & ~back && next_handler(t, run_of(f));
 }
 
-void signal_run(struct arch_sigframe *f) {
+/* Entered through arch_sig_enter. */
+static void signal_run(struct arch_sigframe *f) {
     struct thread *t = thread_self();
     struct waiter saved = lot_save(t->g);
     /* The handler runs with a P, and may wait as any code. */

@@ -67,8 +67,17 @@ void signal_thread_start(struct thread *t, const uint64_t *blocked);
 /* The calling thread ends: gives on what was meant for the process. */
 void signal_thread_end(struct thread *t);
 
-/* At the runtime's start: takes the signal that changes ids on all threads (setxid.c). */
-void setxid_start(void);
+/* The runtime's own signal: glibc's SIGSETXID, which no program can block, handle or see. With
+ * SI_TKILL it asks a kernel thread to follow in setuid (setxid.c), with SI_KICK to let another G
+ * run (preempt.c). signal_runtime_start takes it. */
+#define SIG_RUNTIME 33
+void signal_runtime_start(void);
+void setxid_answer(void);
+/* In the handler of SIG_RUNTIME on a G: it goes on in a yield, if it may be preempted here. */
+void preempt_here(struct thread *t, void *kernel_uc);
+/* At the start: where in memory libc and its like are. sched_host.preempt_m. */
+void preempt_start(void);
+bool preempt_m(int32_t kernel_tid);
 
 /* ---- actions (sigaction.c) ---- */
 
@@ -127,8 +136,11 @@ struct thread *sig_timer_thread(const siginfo_t *info);
 /* How many signals the kernel has delivered that were not kicks; they have been routed. */
 uint64_t signal_arrivals(void);
 /* The interruption of an M in the kernel, for a G that has a signal. */
+/* When the user's queue of signals is full (RLIMIT_SIGPENDING) the kernel delivers one without its
+ * siginfo; that is understood too. */
 bool sig_is_kick(const siginfo_t *info);
-void sig_kick(int32_t kernel_tid, int sig);
+/* False: it could not be sent, which happens to real-time signals when that queue is full. */
+bool sig_kick(int32_t kernel_tid, int sig);
 /* Runs the handlers of what the caller may now take. G, without a section. */
 void signal_deliver_now(void);
 

@@ -128,14 +128,23 @@ int sig_take_locked(struct thread *t, uint64_t set, siginfo_t *info) {
 #define SI_KICK (-0x67)
 static char kick_mark;
 
+/* When the last one of each signal was sent. One without its siginfo looks like what a process
+ * outside of our pid namespace sends (the end of a container): so it is taken for a kick only soon
+ * after one. */
+#define LOST_INFO_NS (100 * (int64_t)NSEC_PER_MSEC) /* an M may not have run for some slices */
+static _Atomic uint64_t kicked_at[NSIG_KERNEL + 1];
+
 bool sig_is_kick(const siginfo_t *info) {
+    if (info->si_code == SI_USER && info->si_pid == 0 && info->si_uid == 0)
+        return (int64_t)(nanotime() - atomic_load(&kicked_at[info->si_signo])) < LOST_INFO_NS;
     return info->si_code == SI_KICK && info->si_value.sival_ptr == &kick_mark;
 }
 
-void sig_kick(int32_t kernel_tid, int sig) {
+bool sig_kick(int32_t kernel_tid, int sig) {
     siginfo_t info = {.si_signo = sig, .si_code = SI_KICK};
     info.si_value.sival_ptr = &kick_mark;
-    sys(SYS_rt_tgsigqueueinfo, signal_pid, kernel_tid, sig, &info);
+    atomic_store(&kicked_at[sig], nanotime());
+    return sys(SYS_rt_tgsigqueueinfo, signal_pid, kernel_tid, sig, &info) == 0;
 }
 
 static void kick_m(int32_t tid, int sig) { sig_kick(tid, sig); }
@@ -155,7 +164,8 @@ static void wake(struct thread *t, int sig) {
             return;
         int32_t tid = g_kernel_tid(g);
         if (tid) {
-            sig_kick(tid, sig);
+            if (!sig_kick(tid, sig))
+                g_attention(g);
             return;
         }
     }

@@ -72,6 +72,7 @@ static const struct sched_host host = {
     .g_exited = thread_exited,
     .m_started = m_started,
     .attend = signal_attend,
+    .preempt_m = preempt_m,
     .g_describe = thread_describe,
 };
 
@@ -154,7 +155,8 @@ static bool start(void) {
     signal_start();
     redirect_first_exit();
     cancel_start();
-    setxid_start();
+    signal_runtime_start();
+    preempt_start();
     mutex_start();
     return true;
 }

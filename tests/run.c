@@ -33,6 +33,7 @@
     ROW(p8, true, {"GTHREAD_PROCS=8", "GTHREAD_DEBUG=sigquit"})                                    \
     ROW(chaos1, true, {"GTHREAD_PROCS=1", chaos_setting()})                                        \
     ROW(chaos2, true, {"GTHREAD_PROCS=2", chaos_setting()})                                        \
+    ROW(preempt, true, {"GTHREAD_PROCS=2", "GTHREAD_DEBUG=sigquit,preempt=50"})                    \
     ROW(prctl, true, {"GTHREAD_PROCS=2", "GTHREAD_DEBUG=sigquit,fsbase=prctl"})                    \
     ROW(drawn, true, {getenv("GTHREAD_TEST_DRAWN_PROCS"), getenv("GTHREAD_TEST_DRAWN_DEBUG")})
 

@@ -54,13 +54,13 @@ check: $(LIB) tests ## all tests on NPTL, with one P, with two, and as drawn for
 	@$(TEST_DRAW) && GTHREAD_TEST_CONFIGS="nptl p1 p2 drawn" $(TEST_RUN)
 
 check-all: $(LIB) tests ## all tests under every configuration
-	@$(TEST_DRAW) && GTHREAD_TEST_CONFIGS="nptl p1 p2 p8 prctl chaos1 chaos2 drawn" $(TEST_RUN)
+	@$(TEST_DRAW) && GTHREAD_TEST_CONFIGS="nptl p1 p2 p8 prctl preempt chaos1 chaos2 drawn" $(TEST_RUN)
 
 check-nptl: tests ## the test programs on plain NPTL: are the tests themselves right?
 	@GTHREAD_TEST_CONFIGS=nptl $(TEST_RUN)
 
 stress: $(LIB) tests ## the quick programs STRESS times each, plain and under chaos with a seed each
-	@GTHREAD_TEST_CONFIGS="p1 p2 prctl chaos1 chaos2" GTHREAD_TEST_QUICK=1 GTHREAD_TEST_REPEAT=$(STRESS) \
+	@GTHREAD_TEST_CONFIGS="p1 p2 prctl preempt chaos1 chaos2" GTHREAD_TEST_QUICK=1 GTHREAD_TEST_REPEAT=$(STRESS) \
 		$(TEST_RUN) --filter 'programs/*'
 
 TORTURE ?= 1000000000

@@ -34,16 +34,13 @@ void arch_init(unsigned long hwcap2, bool force_syscall);
  * Saves what the ABI says a call keeps: rbx, rbp, r12-r15, mxcsr, the x87 control word and the
  * x87 exception flags (the last three are loaded only if they differ). Returns when somebody
  * switches to `from` again, maybe on another kernel thread. Between the load of the stack
- * pointer and the write of FS a signal handler sees a mixed context: arch_pc_in_switch. */
+ * pointer and the write of FS a signal handler sees a mixed context. */
 void arch_switch(struct arch_ctx *from, const struct arch_ctx *to);
 
 /* Prepares `ctx` so that the first switch to it calls entry() on the stack that ends at `top`
  * (16-byte aligned here) with thread pointer `tp`. entry must not return. The floating point
  * environment is the caller's, as POSIX asks of pthread_create. */
 void arch_ctx_init(struct arch_ctx *ctx, uintptr_t top, uintptr_t tp, void (*entry)(void));
-
-/* True if pc lies in the code of arch_switch. Async-signal-safe. */
-bool arch_pc_in_switch(uintptr_t pc);
 
 /* The thread pointer of the running context; the x86-64 TLS ABI keeps it at %fs:0. */
 static inline uintptr_t arch_tp(void) {

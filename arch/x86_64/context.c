@@ -5,7 +5,6 @@
 
 bool arch_fsgsbase;
 
-extern const char arch_switch_end[];
 void arch_entry(void);
 
 /* AT_HWCAP2 bit 1: the kernel lets user code write the FS base (HWCAP2_FSGSBASE). */
@@ -13,10 +12,6 @@ void arch_entry(void);
 
 void arch_init(unsigned long hwcap2, bool force_syscall) {
     arch_fsgsbase = (hwcap2 & HWCAP2_FSGSBASE) && !force_syscall;
-}
-
-bool arch_pc_in_switch(uintptr_t pc) {
-    return pc >= (uintptr_t)arch_switch && pc < (uintptr_t)arch_switch_end;
 }
 
 /* The frame that arch_switch pops; see switch.S. */

@@ -33,16 +33,23 @@ uintptr_t arch_uc_sp(const void *uc) {
     return (uintptr_t)((const ucontext_t *)uc)->uc_mcontext.gregs[REG_RSP];
 }
 
-struct arch_sigframe *arch_sigframe_push(const void *kernel_uc, uintptr_t top) {
+uintptr_t arch_uc_pc(const void *uc) {
+    return (uintptr_t)((const ucontext_t *)uc)->uc_mcontext.gregs[REG_RIP];
+}
+
+struct arch_sigframe *arch_sigframe_push(const void *kernel_uc, uintptr_t top, void *block) {
     const ucontext_t *from = kernel_uc;
     const char *fp = (const char *)from->uc_mcontext.fpregs;
     uintptr_t at = top ? top : arch_uc_sp(kernel_uc) - RED_ZONE;
     size_t size = fp ? fp_size(fp) : 0;
-    at = (at - size) & ~(uintptr_t)63; /* XRSTOR */
-    char *fp_copy = (char *)at;
+    if (!block)
+        at -= size;
+    at &= ~(uintptr_t)63; /* XRSTOR */
+    char *fp_copy = block ? block : (char *)at;
     struct arch_sigframe *frame = (struct arch_sigframe *)(at - sizeof *frame);
     memcpy(frame->uc, kernel_uc, ARCH_UCONTEXT_SIZE);
     memset(frame->ext, 0, sizeof frame->ext);
+    frame->block = block;
     if (fp) {
         memcpy(fp_copy, fp, size);
         memcpy(frame->uc + offsetof(ucontext_t, uc_mcontext.fpregs), &fp_copy, sizeof fp_copy);
@@ -51,9 +58,16 @@ struct arch_sigframe *arch_sigframe_push(const void *kernel_uc, uintptr_t top) {
 }
 
 void arch_sig_enter(void);
+extern const char arch_sig_enter_end[];
 
-void arch_sigframe_enter(void *kernel_uc, struct arch_sigframe *frame) {
+bool arch_pc_in_sigframe(uintptr_t pc) {
+    return pc >= (uintptr_t)arch_sig_enter && pc < (uintptr_t)arch_sig_enter_end;
+}
+
+void arch_sigframe_enter(void *kernel_uc, struct arch_sigframe *frame,
+                         void (*run)(struct arch_sigframe *)) {
     ucontext_t *uc = kernel_uc;
+    frame->jump[0] = (uintptr_t)run;
     uc->uc_mcontext.gregs[REG_RSP] = (greg_t)frame;
     uc->uc_mcontext.gregs[REG_RIP] = (greg_t)arch_sig_enter;
     uc->uc_mcontext.gregs[REG_EFL] &= ~(greg_t)(FLAG_DF | FLAG_TF);

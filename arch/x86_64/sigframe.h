@@ -11,6 +11,7 @@
 #ifndef GTHREAD_SIGFRAME_H
 #define GTHREAD_SIGFRAME_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -18,7 +19,10 @@
 #define ARCH_SIGFRAME_EXT 256  /* the upper layer's: the siginfo first, as the kernel has it */
 
 struct arch_sigframe {
-    uint64_t jump[6]; /* what iretq takes; one word to keep `uc` aligned */
+    /* Used by signal.S: what iretq takes at the end; before, in the first word, the function to
+     * run, and in the last one the block that is given back when the frame is left. */
+    uint64_t jump[5];
+    void *block;
     unsigned char uc[ARCH_UCONTEXT_SIZE];
     unsigned char ext[ARCH_SIGFRAME_EXT];
 };
@@ -31,14 +35,26 @@ _Static_assert(sizeof(struct arch_sigframe) % 16 == 0, "stack alignment");
 
 uintptr_t arch_uc_sp(const void *uc);
 
-/* Copies the kernel's ucontext with its floating point state to below `top`, or if that is 0 to
- * below what the interrupted code uses of its stack. Touches nothing else. Async-signal-safe. */
-struct arch_sigframe *arch_sigframe_push(const void *kernel_uc, uintptr_t top);
+/* A block for floating point states outside the stack: 2.5 kB with AVX-512, 11 kB with AMX. */
+#define ARCH_FP_BLOCK 12288
 
-/* The kernel's ucontext becomes one that continues in signal_run(frame). */
-void arch_sigframe_enter(void *kernel_uc, struct arch_sigframe *frame);
+/* Copies the kernel's ucontext to below `top`, or if that is 0 to below what the interrupted code
+ * uses of its stack, and its floating point state to `block` (64-byte aligned; arch_block_free gets
+ * it when the frame is left), or if that is NULL to above the frame. Async-signal-safe. */
+struct arch_sigframe *arch_sigframe_push(const void *kernel_uc, uintptr_t top, void *block);
 
-/* Above: runs the handler; what it returns to is what the frame then says. */
-void signal_run(struct arch_sigframe *frame);
+/* The kernel's ucontext becomes one that continues in run(frame), and when that returns with what
+ * the frame says. */
+void arch_sigframe_enter(void *kernel_uc, struct arch_sigframe *frame,
+                         void (*run)(struct arch_sigframe *));
+
+/* Above: runs when the block's contents are in the registers again, and must not change those:
+ * compiled for general registers only. */
+void arch_block_free(void *block);
+
+/* The instruction at which the context was interrupted; does it belong to entering or leaving a
+ * frame? */
+uintptr_t arch_uc_pc(const void *uc);
+bool arch_pc_in_sigframe(uintptr_t pc);
 
 #endif

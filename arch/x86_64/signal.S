@@ -1,6 +1,7 @@
 /* signal.S - from the kernel's signal delivery to a handler on the goroutine's stack, and back */
 
 /* Where things lie in the frame: uc_mcontext.gregs, 8 bytes each, then the floating point state. */
+        .set    BLOCK, 40
         .set    GREGS, 48 + 40
         .set    R8_, GREGS + 0
         .set    R9_, GREGS + 8
@@ -68,7 +69,7 @@ arch_sig_enter:
         fninit                          /* as the kernel enters a handler */
         ldmxcsr .Lmxcsr(%rip)
         mov     %rsp, %rdi
-        call    signal_run
+        call    *(%rsp)
 
         /* All registers become those of the frame. Any of this may be interrupted by another
          * signal: nothing here belongs to the M. */
@@ -82,7 +83,11 @@ arch_sig_enter:
         xrstor64 (%rdi)
         jmp     2f
 1:      fxrstor64 (%rdi)
-2:      mov     RIP_(%rsp), %rax
+2:      mov     BLOCK(%rsp), %rdi
+        test    %rdi, %rdi
+        jz      3f
+        call    arch_block_free         /* leaves vector registers alone */
+3:      mov     RIP_(%rsp), %rax
         mov     %rax, (%rsp)
         mov     %cs, %eax
         mov     %rax, 8(%rsp)
@@ -110,6 +115,9 @@ arch_sig_enter:
         iretq                           /* leaves the red zone below the interrupted rsp alone */
         .cfi_endproc
         .size   arch_sig_enter, . - arch_sig_enter
+        .globl  arch_sig_enter_end
+        .hidden arch_sig_enter_end
+arch_sig_enter_end:
 
 /* The return address of the kernel's handlers, where rsp points at the ucontext: the same rules. gdb
  * and older unwinders know it by these very instructions. */

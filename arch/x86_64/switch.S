@@ -109,9 +109,6 @@ arch_switch:                            /* rdi = from, rsi = to */
         .cfi_adjust_cfa_offset -32
         jmp     .Lfp_set
         .cfi_endproc
-        .globl  arch_switch_end
-        .hidden arch_switch_end
-arch_switch_end:
         .size   arch_switch, . - arch_switch
 
 /* The first return of a fresh context lands here: rbx holds the function to call. The return

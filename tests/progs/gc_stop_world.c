@@ -99,7 +99,8 @@ static void collect(void) {
     for (int i = 0; i < THREADS; i++) {
         struct mutator *m = &mutators[i];
         CHECK(m->top < m->base && m->base - m->top < 1 << 20,
-              "expected a handler on its thread's stack");
+              "expected a handler on its thread's stack, came %p for %p", (void *)m->top,
+              (void *)m->base);
         uint64_t sum = 0;
         for (char *p = (char *)((uintptr_t)(m->top + 7) & ~7UL); p < m->base; p += 8)
             sum += *(uint64_t *)p;
