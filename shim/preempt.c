@@ -62,7 +62,7 @@ void preempt_start(void) {
     dl_iterate_phdr(note_object, NULL);
     uintptr_t vdso = getauxval(AT_SYSINFO_EHDR);
     if (vdso && nranges < RANGES)
-        ranges[nranges++] = (struct range){vdso, vdso + 2 * 4096};
+        ranges[nranges++] = (struct range){vdso, vdso + 2 * 4096UL};
 }
 
 static bool may_hold_locks(uintptr_t pc) {
