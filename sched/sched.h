@@ -100,7 +100,8 @@ struct g *g_alloc(const struct stack_want *want);
 /* Gives a G that does not run (fresh, or exited) back to the free lists. Any context with a P. */
 void g_free(struct g *g);
 
-/* Lets g run entry(g) as soon as a P is free; thread pointer tp, stack top `top`. */
+/* Lets g run entry(g) as soon as a P is free; thread pointer tp, stack top `top`. entry begins in a
+ * section, which it ends when handlers may run in its thread. */
 void g_launch(struct g *g, uintptr_t tp, uintptr_t top, void (*entry)(struct g *g));
 
 /* The calling G is about to end: it no longer counts as live. True if it was the last. */
