@@ -170,6 +170,8 @@ void cancel_test(void);
 /* lot_wait for cancellation points: a request that is there or comes ends it as INTERRUPTED. Before
  * that lot_enqueue_interruptible. */
 enum park_result cancel_wait(struct waiter *w, uint64_t deadline);
+/* The caller is inside one of libc's calls: acts on a request if libc has allowed that. */
+void cancel_in_call(void);
 /* At the runtime's start: takes the signal that ends a call in the kernel. */
 void cancel_start(void);
 

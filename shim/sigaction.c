@@ -169,11 +169,11 @@ void signal_give_back(void) {
     caught = caught_ignored = 0;
 }
 
-/* In the child, single-threaded, before its G is gone. A signal that comes meanwhile must not find a
- * handler whose world is gone: everything is blocked until the end. */
-void signal_reset_child(void) {
+/* In the child, single-threaded, before its G is gone. A signal that comes meanwhile must not find
+ * a handler whose world is gone: everything is blocked until signal_child_ready. */
+uint64_t signal_reset_child(void) {
     if (!signal_virtual)
-        return;
+        return 0;
     struct thread *t = thread_self();
     uint64_t all = UINT64_MAX, blocked = t ? sig_blocked(t) : 0;
     sys(SYS_rt_sigprocmask, SIG_SETMASK, &all, NULL, sizeof all);
@@ -185,6 +185,10 @@ void signal_reset_child(void) {
     sigwait_reset_child();
     stack_t none = {.ss_flags = SS_DISABLE};
     sys(SYS_sigaltstack, t && t->alt.ss_size ? &t->alt : &none, NULL);
+    return blocked;
+}
+
+void signal_child_ready(uint64_t blocked) {
     sys(SYS_rt_sigprocmask, SIG_SETMASK, &blocked, NULL, sizeof blocked);
 }
 

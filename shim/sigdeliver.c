@@ -258,26 +258,42 @@ static bool leave_handler(struct thread *t, struct arch_sigframe *f) {
     return sig_pending(t) & ~back && next_handler(t, run_of(f));
 }
 
+/* The handler has forked, and this is the child, without a runtime: the kernel's part of it. */
+static void leave_in_child(struct arch_sigframe *f) {
+    sys(SYS_sigaltstack, uc_stack(f->uc), NULL); /* fails on that very stack: it is set then */
+    sys(SYS_rt_sigprocmask, SIG_SETMASK, uc_mask(f->uc), NULL, sizeof(uint64_t));
+}
+
 void signal_run(struct arch_sigframe *f) {
     struct thread *t = thread_self();
     struct waiter saved = lot_save(t->g);
     /* The handler runs with a P, and may wait as any code. */
-    bool in_call = syscall_inside();
+    bool in_call = syscall_inside(), forked = false, more;
     if (in_call)
         syscall_exit();
-    bool more;
     do {
         struct run *run = run_of(f);
         ((void (*)(int, siginfo_t *, void *))run->handler)(run->sig, &run->info, f->uc);
+        if (t != thread_self()) { /* in a fork's child; maybe it has a runtime again */
+            t = thread_self();
+            forked = true;
+        }
+        if (!t) {
+            leave_in_child(f);
+            return;
+        }
         section_begin();
         more = leave_handler(t, f);
-        if (!more) {
+        if (more) {
+            arch_fp_clean();
+        } else if (!forked) {
             lot_restore(t->g, &saved);
-            if (in_call)
-                in_call = syscall_enter();
+            in_call = in_call && syscall_enter();
         }
         section_end();
     } while (more);
+    if (in_call && !forked)
+        cancel_in_call();
 }
 
 /* ---- the Ms' alternate stacks ---- */

@@ -55,7 +55,8 @@ void signal_start(void);
 /* In a fork's child. */
 void sig_queues_reset_child(void);
 void sigtimer_reset_child(void);
-void signal_reset_child(void);
+uint64_t signal_reset_child(void);         /* blocks all; the mask that it is to have.. */
+void signal_child_ready(uint64_t blocked); /* ..from here on */
 /* On each M: its alternate stack. False: no memory. */
 bool signal_m_stack(void);
 /* sched_host.attend */

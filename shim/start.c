@@ -183,10 +183,11 @@ bool runtime_start(void) {
 void shim_reset_child(void) {
     if (atomic_load(&started) != RUNS)
         return;
-    signal_reset_child();
+    uint64_t blocked = signal_reset_child();
     first = NULL;
     sched_reset_child();
     once_reset_child();
     mapping_reset_child();
     atomic_store(&started, NOT_YET);
+    signal_child_ready(blocked);
 }

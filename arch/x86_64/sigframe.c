@@ -50,6 +50,11 @@ struct arch_sigframe *arch_sigframe_push(const void *kernel_uc, uintptr_t top) {
     return frame;
 }
 
+void arch_fp_clean(void) {
+    static const uint32_t mxcsr = 0x1f80; /* all exceptions masked, round to nearest */
+    __asm__ volatile("fninit\n\tldmxcsr %0" : : "m"(mxcsr));
+}
+
 void arch_sig_enter(void);
 
 void arch_sigframe_enter(void *kernel_uc, struct arch_sigframe *frame) {

@@ -38,6 +38,9 @@ struct arch_sigframe *arch_sigframe_push(const void *kernel_uc, uintptr_t top);
 /* The kernel's ucontext becomes one that continues in signal_run(frame). */
 void arch_sigframe_enter(void *kernel_uc, struct arch_sigframe *frame);
 
+/* The floating point settings with which the kernel begins a handler. */
+void arch_fp_clean(void);
+
 /* Above: runs the handler; what it returns to is what the frame then says. */
 void signal_run(struct arch_sigframe *frame);
 
