@@ -361,7 +361,7 @@ static int result(int err) {
 
 SHIM_API int shim_raise(int sig) {
     struct thread *t = thread_self();
-    if (!signal_own() || !t)
+    if (!signal_own() || !t || !sig)
         return next(raise)(sig);
     siginfo_t info = info_of(sig, SI_TKILL);
     return result(send_to(t, sig, &info));
