@@ -184,8 +184,8 @@ void m_mask_follow(void);
 /* The kernel's set for the running M is about to become this, by other means. In a section or in
  * a handler. */
 void m_mask_note(uint64_t set);
-/* Calls fn with the kernel's id of every M. */
-void m_each(void (*fn)(int32_t tid, int arg), int arg);
+/* Calls fn with the kernel's id of every M, and what that blocks or is about to. */
+void m_each(void (*fn)(int32_t tid, uint64_t mask, uint64_t arg), uint64_t arg);
 
 /* After a change that a G is to see when it comes in, and before reading its state: a full
  * barrier for this thread and, if there is one to be had, for all others that run. */

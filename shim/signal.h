@@ -112,8 +112,8 @@ int sig_route(int sig, const siginfo_t *info, struct thread *only);
 void sig_take_over(uint64_t set);
 /* The bits that wait for the process as a whole, ours and the kernel's. */
 uint64_t sig_process_pending(void);
-/* On every M the kernel is to block what is unwanted; sig: any of these. */
-void sig_follow_all(int sig);
+/* On every M the kernel is to block what is unwanted, of which `set` is new. */
+void sig_follow_all(uint64_t set);
 /* Gives on what the thread has of the process's signals in `set`. */
 void sig_retarget(struct thread *t, uint64_t set);
 /* Does the handler of the signal come from an earlier timer_create for one thread? NULL: no. */

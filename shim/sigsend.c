@@ -136,8 +136,12 @@ void sig_kick(int32_t kernel_tid, int sig) {
     sys(SYS_rt_tgsigqueueinfo, sys(SYS_getpid), kernel_tid, sig, &info);
 }
 
-static void kick_m(int32_t tid, int sig) { sig_kick(tid, sig); }
-void sig_follow_all(int sig) { m_each(kick_m, sig); }
+/* By one that it does not block: that would stay, and a signalfd would show it. */
+static void kick_m(int32_t tid, uint64_t mask, uint64_t set) {
+    if (set & ~mask)
+        sig_kick(tid, __builtin_ctzll(set & ~mask) + 1);
+}
+void sig_follow_all(uint64_t set) { m_each(kick_m, set); }
 
 /* t has got sig and does not block it: see that it notices (sched/signal.c, sender (2), (3)). */
 static void wake(struct thread *t, int sig) {

@@ -237,7 +237,7 @@ static void hold_in_kernel(uint64_t set) {
     if (unwanted & ~still) /* somebody has begun to want it meanwhile */
         signals_want(unwanted & ~still);
     if (unwanted & still)
-        sig_follow_all(__builtin_ctzll(unwanted & still) + 1);
+        sig_follow_all(unwanted & still);
 }
 
 SHIM_API int shim_signalfd(int fd, const sigset_t *mask, int flags) {
