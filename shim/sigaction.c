@@ -205,6 +205,13 @@ static int action_change(int sig, const struct sig_action *new, struct sig_actio
         sig_actions[sig] = *new;
         sig_actions[sig].mask &= ~SIG_UNBLOCKABLE;
         caught_ignored &= ~sig_bit(sig);
+        if (sig_ignored(sig)) {
+            sig_discard_locked(sig);
+            if (new->handler == SIG_DFL) { /* the trampoline would keep what is pending there */
+                struct arch_sigaction ignore = {.handler = (void *)SIG_IGN};
+                kernel_set(sig, &ignore);
+            }
+        }
         kernel_install_locked(sig);
     }
     lock_release(&sig_lock);

@@ -105,8 +105,10 @@ struct sig_node {
 
 /* Takes the first pending one of `set` of t, or of the process for NULL. sig_lock. 0: none. */
 int sig_take_locked(struct thread *t, uint64_t set, siginfo_t *info);
-/* Finds who is to have sig and gives it to it. here: the caller's G only (NULL: the first thread's).
- * No lock, no section but the caller's own. 0, or EAGAIN: the queue is full. */
+/* Throws away all that is pending of sig. sig_lock. */
+void sig_discard_locked(int sig);
+/* Finds who is to have sig and gives it to it. here: the caller's G only (NULL: the first
+ * thread's). No lock, no section but the caller's own. 0, or EAGAIN: the queue is full. */
 int sig_route(int sig, const siginfo_t *info, struct thread *only);
 /* Process-wide pending ones that the caller does not block any more. */
 void sig_take_over(uint64_t set);

@@ -51,10 +51,10 @@ static void nodes_reserve(void) {
     if (!n)
         return;
     lock_acquire(&sig_lock);
+    atomic_fetch_add_explicit(&nodes_made, NODE_BATCH, memory_order_relaxed);
     for (int i = 0; i < NODE_BATCH; i++)
         node_free_locked(&n[i]);
     lock_release(&sig_lock);
-    atomic_fetch_add_explicit(&nodes_made, NODE_BATCH, memory_order_relaxed);
 }
 
 static struct sig_node **queue_of(struct thread *t) { return t ? &t->sig_queue : &process_queue; }
@@ -119,10 +119,35 @@ int sig_take_locked(struct thread *t, uint64_t set, siginfo_t *info) {
     return sig;
 }
 
+static void discard_of_locked(struct thread *t, int sig) {
+    struct sig_node **at = queue_of(t);
+    if (!(atomic_load_explicit(bits_of(t), memory_order_relaxed) & sig_bit(sig)))
+        return;
+    while (*at)
+        if ((*at)->info.si_signo == sig)
+            node_free_locked(unlink_locked(t, at));
+        else
+            at = &(*at)->next;
+}
+
+static bool discard_each_locked(struct g *g, void *sig) {
+    if (thread_of(g)->g == g)
+        discard_of_locked(thread_of(g), *(int *)sig);
+    return true;
+}
+
+void sig_discard_locked(int sig) {
+    if (atomic_load_explicit(&nodes_made, memory_order_relaxed) ==
+        atomic_load_explicit(&nodes_free, memory_order_relaxed))
+        return; /* mostly: nothing is pending anywhere */
+    discard_of_locked(NULL, sig);
+    g_each(discard_each_locked, &sig);
+}
+
 /* ---- kicks ---- */
 
-/* An si_code of ours: negative, as sigqueue(3) and the kernel leave it to programs, and with a value
- * that only we send. */
+/* An si_code of ours: negative, as sigqueue(3) and the kernel leave it to programs, and with a
+ * value that only we send. */
 #define SI_KICK (-0x67)
 static char kick_mark;
 
