@@ -76,9 +76,7 @@ __attribute__((noinline)) void section_attend(struct g *g) {
         sched.host->attend();
 }
 
-void m_attention(void) {
-    atomic_store_explicit(&getg()->m->attention, true, memory_order_relaxed);
-}
+void m_attention(void) { atomic_store_explicit(&getg()->m->attention, true, memory_order_relaxed); }
 
 void m_attention_clear(void) {
     atomic_store_explicit(&getg()->m->attention, false, memory_order_relaxed);

@@ -109,10 +109,15 @@ struct thread {
     int sched_policy;
     size_t guard;
     /* signals, see signal.h */
-    struct sig_node *sig_queue; /* sent to it, not yet taken; sig_lock */
-    stack_t alt;                /* its alternate stack; ss_size 0: none */
-    uint64_t handlers_run;      /* low half: handlers so far; high half: without SA_RESTART */
-    bool vforked;               /* in a child of vfork, which runs in its place */
+    stack_t alt;           /* its alternate stack; ss_size 0: none */
+    uint64_t handlers_run; /* low half: handlers so far; high half: without SA_RESTART */
+    uint64_t mask_after;   /* with mask_lent: what its next handler returns to */
+    bool mask_lent;        /* its mask is another one for the time of a wait (sigsuspend) */
+    bool mask_shown;       /* the kernel's mask of its M is its own for a child (process.c) */
+    bool vforked;          /* in a child of vfork, which runs in its place */
+    /* Sent to it, not yet taken; under sig_lock. Stays what it is when a G is reused: a sender may
+     * not know yet that the last thread has ended. The last field (thread_new). */
+    struct sig_node *sig_queue;
 };
 _Static_assert(sizeof(struct thread) <= G_EXT_SIZE, "struct thread");
 

@@ -146,8 +146,7 @@ void signal_take(void) {
             continue;
         sig_actions[sig] =
             (struct sig_action){sa.handler, sa.flags & ~(uint64_t)ARCH_SA_RESTORER, sa.mask};
-        if (sig_has_handler(&sig_actions[sig]) ||
-            (sa.handler == SIG_DFL && caught & sig_bit(sig)))
+        if (sig_has_handler(&sig_actions[sig]) || (sa.handler == SIG_DFL && caught & sig_bit(sig)))
             kernel_install_locked(sig);
     }
     lock_release(&sig_lock);
@@ -159,6 +158,7 @@ void signal_start(void) {
     signals_want(SIG_SYNC);
     signal_pid = (int32_t)sys(SYS_getpid);
     signal_virtual = true;
+    sig_take_from_kernel(t);
 }
 
 void signal_give_back(void) {
@@ -196,7 +196,7 @@ void signal_child_ready(uint64_t blocked) {
 
 /* rt_sigaction(2) on the table. 0 or an errno. */
 static int action_change(int sig, const struct sig_action *new, struct sig_action *old) {
-    if (!sig_valid(sig) || SIG_RESERVED & sig_bit(sig) || (new && SIG_UNBLOCKABLE & sig_bit(sig)))
+    if (!sig_valid(sig) || SIG_RESERVED & sig_bit(sig) || (new &&SIG_UNBLOCKABLE &sig_bit(sig)))
         return EINVAL;
     lock_acquire(&sig_lock);
     if (old)

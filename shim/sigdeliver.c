@@ -77,12 +77,15 @@ static bool next_handler(struct thread *t, struct run *run) {
     }
 }
 
-/* t's interrupted context goes on in the handler of its next signal, if it has one to take. */
-static void inject(struct thread *t, void *kernel_uc) {
+/* t's interrupted context goes on in the handler of its next signal. False: it has none to take. */
+static bool inject_one(struct thread *t, void *kernel_uc) {
     uint64_t blocked = sig_blocked(t);
     struct run run;
     if (!(sig_pending(t) & ~blocked) || !next_handler(t, &run))
-        return;
+        return false;
+    if (t->mask_lent)
+        blocked = t->mask_after;
+    t->mask_lent = false;
     uintptr_t top = 0;
     if (run.flags & SA_ONSTACK && t->alt.ss_size && !on_alternate(t, arch_uc_sp(kernel_uc)))
         top = (uintptr_t)t->alt.ss_sp + t->alt.ss_size;
@@ -96,6 +99,14 @@ static void inject(struct thread *t, void *kernel_uc) {
     if (t->alt.ss_flags & (int)SS_AUTODISARM)
         t->alt = (stack_t){0};
     arch_sigframe_enter(kernel_uc, f);
+    return true;
+}
+
+/* As the kernel does, frames for all that the handlers so far do not block: the last one runs
+ * first. */
+static void inject(struct thread *t, void *kernel_uc) {
+    while (inject_one(t, kernel_uc))
+        continue;
 }
 
 /* ---- the trampoline ---- */

@@ -1,8 +1,8 @@
 /* signal.h - signals of goroutines: between the files of shim/
  *
  * The process's signals are virtual once the runtime runs. Each G has its own mask, pending set and
- * alternate stack; the table of actions is ours. In the kernel a signal that the program handles, or
- * that some thread blocks, has one handler, the trampoline in sigdeliver.c, and Ms block next to
+ * alternate stack; the table of actions is ours. In the kernel a signal that the program handles,
+ * or that some thread blocks, has one handler, the trampoline in sigdeliver.c, and Ms block next to
  * nothing (sched/signal.c). Files:
  *   sigaction.c   the table of actions, and what the kernel has of it
  *   sigdeliver.c  from the kernel to a handler on the G's stack
@@ -83,7 +83,8 @@ bool sig_ignored(int sig);
 static inline bool sig_has_handler(const struct sig_action *a) {
     return a->handler != SIG_DFL && a->handler != SIG_IGN;
 }
-/* The trampoline is to see these even where the action is the default one (blocked or waited for). */
+/* The trampoline is to see these even where the action is the default one (blocked or waited for).
+ */
 void sig_catch(uint64_t set);
 /* The same also where they are ignored, until the next sigaction: for who waits for them. */
 void sig_catch_ignored(uint64_t set);
@@ -118,6 +119,15 @@ uint64_t sig_process_pending(void);
 void sig_follow_all(uint64_t set);
 /* Gives on what the thread has of the process's signals in `set`. */
 void sig_retarget(struct thread *t, uint64_t set);
+/* Throws away what t, which does not run yet or any more, has pending. */
+void sig_drop_all(struct thread *t);
+/* Before exec, with the caller's mask in the kernel: what is pending for it or the process and
+ * blocked by it becomes pending for its kernel thread as well. Returns how many: for
+ * sig_drop_copies. */
+int sig_copy_to_kernel(struct thread *t);
+void sig_drop_copies(int n);
+/* At the runtime's start: what is pending for the first kernel thread alone is its G's. */
+void sig_take_from_kernel(struct thread *t);
 /* Does the handler of the signal come from an earlier timer_create for one thread? NULL: no. */
 struct thread *sig_timer_thread(const siginfo_t *info);
 
@@ -132,7 +142,7 @@ void signal_deliver_now(void);
 long sigaction_syscall(long sig, long act, long old, long size);
 long sigmask_syscall(long how, long set, long old, long size);
 long sigaltstack_syscall(long new, long old);
-long sig_tkill(long tgid, long tid, long sig); /* tgid 0: tkill */
+long sig_tkill(long tgid, long tid, long sig);                            /* tgid 0: tkill */
 long sig_queueinfo(long tgid, long tid, long sig, const siginfo_t *info); /* tgid 0: to a process */
 
 /* ---- masks (sigmask.c) ---- */
@@ -154,7 +164,8 @@ void signal_mask_hide(void);
 /* ---- for calls that a signal may interrupt (signal_mark and signal_ends: shim.h) ---- */
 
 /* For the time of a wait the mask is another (ppoll, pselect, epoll_pwait): handlers that it lets
- * through run in signal_mask_enter or during the wait. NULL: no change. */
+ * through run in signal_mask_enter or during the wait, and return to the old mask: so as many run
+ * as do not block each other, as in sigsuspend(2). NULL: no change. Before it: signal_mark. */
 void signal_mask_enter(const sigset_t *mask, uint64_t *old);
 void signal_mask_leave(uint64_t old);
 

@@ -192,7 +192,7 @@ static int thread_new(struct thread **out, const struct create_attr *a) {
         return EAGAIN;
     struct thread *t = thread_of(g);
     uintptr_t tcb = g_tp(g);
-    memset(t, 0, sizeof *t);
+    memset(t, 0, offsetof(struct thread, sig_queue));
     t->g = g;
     t->tid = tid_make(g);
     if (tcb) {
