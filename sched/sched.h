@@ -156,6 +156,8 @@ void section_end(void);
 /* Is this thread in a section, or a g0 with a P? Then a signal handler may take no runtime lock.
  * In a handler; false on threads without a G. */
 bool section_inside(void);
+/* In exactly one section, without a runtime lock? In a handler on a G. */
+bool section_only_one(void);
 bool g_is_g0(const struct g *g);
 
 /* The running M has something for host->attend. In a signal handler or a section. */

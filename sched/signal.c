@@ -69,6 +69,8 @@ bool section_inside(void) {
     return g && (g->locks || (g->is_g0 && g->m->p));
 }
 
+bool section_only_one(void) { return getg()->locks == SECTION_ONE; }
+
 /* The end of the last section on an M that has something to attend to. A g0 with a P is always
  * about to go on to a G or to give the P back. */
 __attribute__((noinline)) void section_attend(struct g *g) {

@@ -24,20 +24,34 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+/* ---- the mask that a child inherits ----
+ * It is the kernel's of this M from mask_lend to mask_take_back, which are inside one section and
+ * nothing else: the trampoline gives on what comes meanwhile and leaves the mask alone. */
+
+static void mask_lend(struct thread *t) {
+    t->mask_shown = true;
+    m_mask_set(sig_blocked(t));
+}
+
+static void mask_take_back(struct thread *t) {
+    t->mask_shown = false;
+    m_mask_follow();
+}
+
 /* ---- vfork ---- */
 
 static void child_shares_memory(struct thread *t) {
     section_begin();
-    m_mask_set(sig_blocked(t));
     sig_export_ignored();
-    t->vforked = true;
     syscall_enter_block();
+    t->vforked = true;
+    mask_lend(t);
 }
 
 static void child_is_gone(struct thread *t) {
     t->vforked = false;
+    mask_take_back(t);
     syscall_exit();
-    m_mask_follow();
     section_end();
 }
 
@@ -126,11 +140,16 @@ SHIM_API int shim_clone(int (*fn)(void *), void *stack, int flags, void *arg, ..
         return -1;
     }
     *beside = (struct clone_start){fn, arg, false};
-    return next(clone)(clone_child, stack, flags | CLONE_SETTLS, beside, ptid, (void *)identity,
-                       ctid);
+    section_begin();
+    mask_lend(t);
+    r = next(clone)(clone_child, stack, flags | CLONE_SETTLS, beside, ptid, (void *)identity, ctid);
+    mask_take_back(t);
+    section_end();
+    return r;
 }
 
-/* A fork by number, from syscall(): which of these calls return in a child with memory of its own? */
+/* A fork by number, from syscall(): which of these calls return in a child with memory of its own?
+ */
 bool process_is_fork(long nr, long a) {
     if (nr == SYS_fork)
         return true;
@@ -141,16 +160,19 @@ bool process_is_fork(long nr, long a) {
 
 /* ---- exec ---- */
 
-static void exec_begin(struct thread *t) {
+/* What is pending stays so, in the kernel: so it gets a copy. Returns how many. */
+static int exec_begin(struct thread *t) {
     section_begin();
-    m_mask_set(sig_blocked(t));
     sig_export_ignored();
+    mask_lend(t);
+    return sig_copy_to_kernel(t);
 }
 
-/* It did not work, or it was a child that did it. */
-static void exec_over(void) {
+/* It did not work. */
+static void exec_over(struct thread *t, int copies) {
     int err = errno;
-    m_mask_follow();
+    sig_drop_copies(copies);
+    mask_take_back(t);
     section_end();
     errno = err;
 }
@@ -158,11 +180,10 @@ static void exec_over(void) {
 #define EXEC(call)                                                                                 \
     ({                                                                                             \
         struct thread *t_ = self_here();                                                           \
-        if (t_)                                                                                    \
-            exec_begin(t_);                                                                        \
+        int copies_ = t_ ? exec_begin(t_) : 0;                                                     \
         int r_ = (call);                                                                           \
         if (t_)                                                                                    \
-            exec_over();                                                                         \
+            exec_over(t_, copies_);                                                                \
         r_;                                                                                        \
     })
 
@@ -224,20 +245,29 @@ SHIM_API int shim_execle(const char *path, const char *arg, ...) {
 
 /* ---- spawning ---- */
 
-/* libc makes the child with what the kernel's mask is now, and the parent's thread stands still until
- * the exec: without its P, and in a section, so that it stays on this M before. */
+/* libc makes the child with what the kernel's mask is now, and the parent's thread stands still
+ * until the exec: without its P, and in a section, so that it stays on this M before. */
+static void spawn_begin(struct thread *t) {
+    section_begin();
+    sig_export_ignored();
+    syscall_enter_block();
+    mask_lend(t);
+}
+
+static void spawn_over(struct thread *t) {
+    mask_take_back(t);
+    syscall_exit();
+    section_end();
+}
+
 #define SPAWN(call)                                                                                \
     ({                                                                                             \
         struct thread *t_ = self_here();                                                           \
-        if (t_) {                                                                                  \
-            exec_begin(t_);                                                                        \
-            syscall_enter_block();                                                                 \
-        }                                                                                          \
+        if (t_)                                                                                    \
+            spawn_begin(t_);                                                                       \
         __auto_type r_ = (call);                                                                   \
-        if (t_) {                                                                                  \
-            syscall_exit();                                                                        \
-            exec_over();                                                                         \
-        }                                                                                          \
+        if (t_)                                                                                    \
+            spawn_over(t_);                                                                        \
         r_;                                                                                        \
     })
 
@@ -255,8 +285,9 @@ SHIM_API FILE *shim_popen(const char *command, const char *mode) {
     return SPAWN(next(popen)(command, mode));
 }
 
-/* system(3). libc's own would change the kernel's mask and actions over a long wait, in which this G
- * may have to run a handler and go on elsewhere. Several at once share one saved pair of actions. */
+/* system(3). libc's own would change the kernel's mask and actions over a long wait, in which this
+ * G may have to run a handler and go on elsewhere. Several at once share one saved pair of actions.
+ */
 static pthread_mutex_t system_lock = PTHREAD_MUTEX_INITIALIZER;
 static unsigned system_calls;
 static struct sigaction system_int, system_quit;
@@ -339,4 +370,6 @@ SHIM_API int shim_system(const char *command) {
     return command ? system_run(command) : system_run("exit 0") == 0;
 }
 
-SHIM_API int shim_pclose(FILE *f) { return getg() ? LIBC_CALL_BLOCK(next(pclose)(f)) : next(pclose)(f); }
+SHIM_API int shim_pclose(FILE *f) {
+    return getg() ? LIBC_CALL_BLOCK(next(pclose)(f)) : next(pclose)(f);
+}

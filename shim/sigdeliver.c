@@ -9,9 +9,11 @@
  *   in a section          runtime locks may be held: the signal is put by (hold), the kernel is to
  *                         block everything from here on, and the section's end (signal_attend)
  *                         takes it up again. One at a time, so that their order stays.
- *   g0 without a P        as on a G, but nothing to run here. With a P: as in a section.
- *   no G                  a thread that libc made for itself: the handler runs right here, as NPTL
- *                         would. In a child of vfork: likewise, it shares our memory.
+ *   in one around a call    that passes on the kernel's mask (mask_shown): no lock is held there.
+ * The that makes a child      signal goes to whom it belongs, this G has its own at the section's
+ * end. g0 without a P        as on a G, but nothing to run here. With a P: as in a section. no G a
+ * thread that libc made for itself: the handler runs right here, as NPTL would. In a child of
+ * vfork: likewise, it shares our memory.
  *
  * A fault of the program's is delivered at once, on its G; one inside a section, or blocked or
  * without a handler, is left to the default action, which shows the right place in the core.
@@ -162,6 +164,12 @@ static void fault(struct thread *t, int sig, const siginfo_t *info, void *kernel
     inject(t, kernel_uc);
 }
 
+/* To whom it belongs. t: the G of this M. */
+static void give_on(struct thread *t, int sig, const siginfo_t *info) {
+    if (!sig_is_kick(info))
+        sig_route(sig, info, is_for_thread(sig, info) ? t : sig_timer_thread(info));
+}
+
 /* SIGQUIT dumps everything, from wherever it comes: it is asked for when nothing moves. */
 static bool dumps(int sig) {
     if (sig != SIGQUIT || !sigquit_dumps)
@@ -187,6 +195,11 @@ void signal_trampoline(int sig, siginfo_t *info, void *kernel_uc) {
     }
     if (dumps(sig))
         return;
+    if (t && t->mask_shown && section_only_one()) {
+        give_on(t, sig, info);
+        m_attention();
+        return;
+    }
     if (section_inside()) {
         if (is_fault(sig, info))
             sig_kernel_default(sig);
@@ -206,10 +219,7 @@ void signal_trampoline(int sig, siginfo_t *info, void *kernel_uc) {
         *uc_mask(kernel_uc) |= unwanted;
         m_mask_note(*uc_mask(kernel_uc));
     }
-    if (!sig_is_kick(info)) {
-        struct thread *only = is_for_thread(sig, info) ? t : sig_timer_thread(info);
-        sig_route(sig, info, only);
-    }
+    give_on(t, sig, info);
     if (t)
         inject(t, kernel_uc);
 }
@@ -230,7 +240,7 @@ void signal_attend(void) {
         /* The kernel blocks everything on this M until we let it. So nothing can interrupt us and
          * take us to another M, and what comes next finds this one routed. */
         struct thread *t = getg() && !g_is_g0(getg()) ? thread_self() : NULL;
-        sig_route(sig, &info, is_for_thread(sig, &info) ? t : sig_timer_thread(&info));
+        give_on(t, sig, &info);
         m_mask_follow();
     }
     signal_deliver_now();
