@@ -110,7 +110,7 @@ struct thread {
     size_t guard;
     /* signals, see signal.h */
     stack_t alt;           /* its alternate stack; ss_size 0: none */
-    uint64_t handlers_run; /* low half: handlers so far; high half: without SA_RESTART */
+    uint64_t handlers_run; /* low half: handlers so far; high half: those that end a call */
     uint64_t mask_after;   /* with mask_lent: what its next handler returns to */
     bool mask_lent;        /* its mask is another one for the time of a wait (sigsuspend) */
     bool mask_shown;       /* the kernel's mask of its M is its own for a child (process.c) */
@@ -156,6 +156,7 @@ static inline int32_t self_tid(void) {
 /* Taken at the start of a call; signal_ends(mark, restarts) says, when the call came back
  * interrupted, whether it is to fail with EINTR: a handler has run since. restarts: not for those
  * with SA_RESTART (signal(7), "Interruption of system calls"). Without a G always true. */
+#define HANDLER_ENDS (1ULL << 32) /* without SA_RESTART, or the kernel has not begun the call anew */
 static inline uint64_t signal_mark(void) {
     struct thread *t = thread_self();
     return t ? t->handlers_run : 0;

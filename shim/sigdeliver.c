@@ -74,7 +74,7 @@ static bool next_handler(struct thread *t, struct run *run) {
         run->flags = was.flags;
         blocked |= was.mask | (was.flags & SA_NODEFER ? 0 : sig_bit(sig));
         atomic_store_explicit(&s->blocked, blocked & ~SIG_UNBLOCKABLE, memory_order_relaxed);
-        t->handlers_run += 1 + (was.flags & SA_RESTART ? 0 : 1ULL << 32);
+        t->handlers_run += 1 + (was.flags & SA_RESTART ? 0 : HANDLER_ENDS);
         return true;
     }
 }
@@ -85,6 +85,8 @@ static bool inject_one(struct thread *t, void *kernel_uc) {
     struct run run;
     if (!(sig_pending(t) & ~blocked) || !next_handler(t, &run))
         return false;
+    if (run.flags & SA_RESTART && syscall_inside() && arch_uc_call_ended(kernel_uc))
+        t->handlers_run += HANDLER_ENDS; /* signal(7): some calls never go on, nor with a timeout */
     if (t->mask_lent)
         blocked = t->mask_after;
     t->mask_lent = false;

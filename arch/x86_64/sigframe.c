@@ -1,6 +1,7 @@
 /* sigframe.c - see sigframe.h */
 #include "sigframe.h"
 
+#include <errno.h>
 #include <string.h>
 #include <ucontext.h>
 
@@ -31,6 +32,11 @@ static size_t fp_size(const char *fp) {
 
 uintptr_t arch_uc_sp(const void *uc) {
     return (uintptr_t)((const ucontext_t *)uc)->uc_mcontext.gregs[REG_RSP];
+}
+
+bool arch_uc_call_ended(const void *uc) {
+    const greg_t *regs = ((const ucontext_t *)uc)->uc_mcontext.gregs;
+    return regs[REG_RAX] == -EINTR;
 }
 
 struct arch_sigframe *arch_sigframe_push(const void *kernel_uc, uintptr_t top) {

@@ -11,6 +11,7 @@
 #ifndef GTHREAD_SIGFRAME_H
 #define GTHREAD_SIGFRAME_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -30,6 +31,8 @@ _Static_assert(sizeof(struct arch_sigframe) % 16 == 0, "stack alignment");
 #define ARCH_UC_STACK 16
 
 uintptr_t arch_uc_sp(const void *uc);
+/* Was a system call interrupted that is not begun anew, but returns EINTR? */
+bool arch_uc_call_ended(const void *uc);
 
 /* Copies the kernel's ucontext with its floating point state to below `top`, or if that is 0 to
  * below what the interrupted code uses of its stack. Touches nothing else. Async-signal-safe. */
