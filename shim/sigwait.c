@@ -24,7 +24,8 @@ struct sigwait {
     struct sigwait *next;
     struct thread *t;
     uint64_t set;
-    _Atomic int sig; /* what was given; 0: on the list still */
+    _Atomic int sig;  /* what was given; 0: on the list still */
+    bool for_process; /* it was sent to the process */
     siginfo_t info;
 };
 static struct sigwait *waiters; /* sig_lock */
@@ -51,6 +52,7 @@ uintptr_t sigwait_give_locked(int sig, const siginfo_t *info, struct thread *onl
     *at = s->next;
     s->info = *info;
     s->info.si_signo = sig;
+    s->for_process = !only;
     atomic_store_explicit(&s->sig, sig, memory_order_release);
     return (uintptr_t)s;
 }
@@ -106,7 +108,7 @@ static int wait_once(struct thread *t, uint64_t set, siginfo_t *info, uint64_t d
     int given = leave(&s);
     section_end();
     if (given && got) /* two at once: the other one goes on */
-        sig_route(given, &s.info, t);
+        sig_route(given, &s.info, s.for_process ? NULL : t);
     else if (given)
         *info = s.info;
     return got ? got : given ? given : r == PARK_TIMEOUT ? -EAGAIN : 0;
