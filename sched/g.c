@@ -216,7 +216,6 @@ void g_free(struct g *g) {
 static void g_start(void) {
     struct g *g = getg();
     switch_finish(g->m);
-    section_leave(g);
     g->entry(g);
     throw("g_start: entry returned");
 }
@@ -225,7 +224,7 @@ void g_launch(struct g *g, uintptr_t tp, uintptr_t top, void (*entry)(struct g *
     g->tp = tp;
     g->entry = entry;
     g->m = NULL;
-    g->locks = SECTION_ONE; /* as if it had switched out; g_start leaves it */
+    g->locks = SECTION_ONE; /* as if it had switched out; entry leaves it */
     g->long_runner = false;
     arch_ctx_init(&g->ctx, top, tp, g_start);
     g_word_set(tp, g);

@@ -106,7 +106,8 @@ struct g *g_alloc(const struct stack_want *want);
 /* Gives a G that does not run (fresh, or exited) back to the free lists. Any context with a P. */
 void g_free(struct g *g);
 
-/* Lets g run entry(g) as soon as a P is free; thread pointer tp, stack top `top`. */
+/* Lets g run entry(g) as soon as a P is free; thread pointer tp, stack top `top`. entry begins in a
+ * section, which it ends when handlers may run in its thread. */
 void g_launch(struct g *g, uintptr_t tp, uintptr_t top, void (*entry)(struct g *g));
 
 /* The calling G is about to end: it no longer counts as live. True if it was the last. */
@@ -161,6 +162,8 @@ void section_end(void);
 /* Is this thread in a section, or a g0 with a P? Then a signal handler may take no runtime lock.
  * In a handler; false on threads without a G. */
 bool section_inside(void);
+/* In exactly one section, without a runtime lock? In a handler on a G. */
+bool section_only_one(void);
 bool g_is_g0(const struct g *g);
 
 /* The running M has something for host->attend. In a signal handler or a section. */
@@ -191,8 +194,8 @@ void m_mask_follow(void);
 /* The kernel's set for the running M is about to become this, by other means. In a section or in
  * a handler. */
 void m_mask_note(uint64_t set);
-/* Calls fn with the kernel's id of every M. */
-void m_each(void (*fn)(int32_t tid, int arg), int arg);
+/* Calls fn with the kernel's id of every M, and what that blocks or is about to. */
+void m_each(void (*fn)(int32_t tid, uint64_t mask, uint64_t arg), uint64_t arg);
 
 /* After a change that a G is to see when it comes in, and before reading its state: a full
  * barrier for this thread and, if there is one to be had, for all others that run. */

@@ -69,6 +69,8 @@ bool section_inside(void) {
     return g && (g->locks || (g->is_g0 && g->m->p));
 }
 
+bool section_only_one(void) { return getg()->locks == SECTION_ONE; }
+
 /* The end of the last section on an M that has something to attend to. A g0 with a P is always
  * about to go on to a G or to give the P back. */
 __attribute__((noinline)) void section_attend(struct g *g) {
@@ -107,11 +109,11 @@ void m_mask_set(uint64_t set) {
 
 void m_mask_note(uint64_t set) { getg()->m->sigmask = set; }
 
-void m_each(void (*fn)(int32_t tid, int arg), int arg) {
+void m_each(void (*fn)(int32_t tid, uint64_t mask, uint64_t arg), uint64_t arg) {
     struct m *m = atomic_load_explicit(&sched.allm, memory_order_acquire);
     for (; m; m = m->alllink)
         if (m->tid)
-            fn(m->tid, arg);
+            fn(m->tid, m->sigmask, arg);
 }
 
 void m_mask_follow(void) { m_mask_set(signals_unwanted()); }

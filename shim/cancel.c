@@ -16,7 +16,9 @@
  *   caller:    (1) its status says SYSCALL, (2) libc's compare-exchange sets CANCEL_ASYNC and sees
  *              the bits, (3) the system call.
  * So either libc sees the bits in (2), or the signal arrives in or after (3), and its handler acts
- * on the request if CANCEL_ASYNC is still set. Unwinding ends the bracket (LIBC_CALL).
+ * on the request if CANCEL_ASYNC is still set. Unwinding ends the bracket (LIBC_CALL). While a
+ * handler of the program has interrupted the call, the status is RUNNING; when it becomes SYSCALL
+ * again the bits are looked at once more (signal_run).
  */
 #include "shim/shim.h"
 
@@ -44,14 +46,17 @@ enum park_result cancel_wait(struct waiter *w, uint64_t deadline) {
 
 /* ---- in the kernel ---- */
 
+void cancel_in_call(void) {
+    struct thread *t = thread_self();
+    if (atomic_load_explicit(tcb_cancelhandling(t->tcb), memory_order_seq_cst) & CANCEL_ASYNC)
+        cancel_test();
+}
+
 static void on_sigcancel(int sig, siginfo_t *info, void *context) {
     (void)context;
-    struct thread *t = thread_self();
-    if (sig != SIGCANCEL || info->si_code != SI_TKILL || info->si_pid != sys(SYS_getpid) || !t ||
-        !syscall_inside())
-        return;
-    if (atomic_load_explicit(tcb_cancelhandling(t->tcb), memory_order_relaxed) & CANCEL_ASYNC)
-        cancel_test();
+    if (sig == SIGCANCEL && info->si_code == SI_TKILL && info->si_pid == sys(SYS_getpid) &&
+        thread_self() && syscall_inside())
+        cancel_in_call();
 }
 
 /* NODEFER: the handler may never return, and this M's mask must not keep the signal. */

@@ -1,17 +1,17 @@
 /* preempt.c - a goroutine that computes for long is stopped in the middle of its code
  *
- * sysmon finds it and interrupts its M (SIG_RUNTIME). The handler lets the G go on in a frame on its own
- * stack that yields, as for a signal's handler (sigdeliver.c): not in the kernel's handler itself,
- * which would keep the M. All registers are in the frame, the vector state in a block outside of the
- * stack, so that a G which only once was preempted does not keep a page for it.
+ * sysmon finds it and interrupts its M (SIG_RUNTIME). The handler lets the G go on in a frame on
+ * its own stack that yields, as for a signal's handler (sigdeliver.c): not in the kernel's handler
+ * itself, which would keep the M. All registers are in the frame, the vector state in a block
+ * outside of the stack, so that a G which only once was preempted does not keep a page for it.
  *
  * Where the G stands decides whether now is a good time:
  *   in a section, on g0, in a call's bracket,
  *   on the way into or out of a frame          no: what is to be done is done when it ends
- *   in libc, the dynamic linker, the vdso, or  later: it may hold a lock of malloc or stdio, and all
- *   where malloc is                            that want it would wait. After DEFER_MAX times anyway:
- *                                              each G is to libc what a kernel thread is, so it is safe
- *   anywhere else                              yes, also in a handler
+ *   in libc, the dynamic linker, the vdso, or  later: it may hold a lock of malloc or stdio, and
+ * all where malloc is                            that want it would wait. After DEFER_MAX times
+ * anyway: each G is to libc what a kernel thread is, so it is safe anywhere else yes, also in a
+ * handler
  */
 #include "shim/signal.h"
 #include "sigframe.h"
@@ -28,9 +28,7 @@
 /* ---- where code is that may hold locks ---- */
 
 #define RANGES 8
-static struct range {
-    uintptr_t lo, hi;
-} ranges[RANGES];
+static struct range { uintptr_t lo, hi; } ranges[RANGES];
 static int nranges;
 
 /* An address in each of them. */
@@ -74,8 +72,8 @@ static bool may_hold_locks(uintptr_t pc) {
 
 /* ---- blocks for vector state ---- */
 
-/* A stack of free ones. Taken as a whole and put back but for one, so that no block can be taken and
- * come back between a look and the exchange (ABA). */
+/* A stack of free ones. Taken as a whole and put back but for one, so that no block can be taken
+ * and come back between a look and the exchange (ABA). */
 struct block {
     _Alignas(64) struct block *next;
     char rest[ARCH_FP_BLOCK - 64];
@@ -118,8 +116,8 @@ static void run(struct arch_sigframe *f) {
     sched_preempted();
 }
 
-/* Is there room on the G's stack for the frame and what yields on it? On another stack (an alternate
- * one, a coroutine's) nobody can tell; there it is taken to be so. */
+/* Is there room on the G's stack for the frame and what yields on it? On another stack (an
+ * alternate one, a coroutine's) nobody can tell; there it is taken to be so. */
 #define ROOM 2048
 static bool has_room(const struct thread *t, uintptr_t sp) {
     uintptr_t lo = g_stack_lo(t->g);

@@ -25,38 +25,52 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+/* ---- the mask that a child inherits ----
+ * It is the kernel's of this M from mask_lend to mask_take_back, which are inside one section and
+ * nothing else: the trampoline gives on what comes meanwhile and leaves the mask alone. */
+
+static void mask_lend(struct thread *t) {
+    t->mask_shown = true;
+    m_mask_set(sig_blocked(t));
+}
+
+static void mask_take_back(struct thread *t) {
+    t->mask_shown = false;
+    m_mask_follow();
+}
+
 /* ---- vfork ---- */
 
 /* The running M shows to what comes of the next call what belongs to its G: until inherit_end. A
- * section meanwhile, so that the G stays on it. */
-static void inherit_begin(struct thread *t, struct inherit_saved *saved) {
+ * section meanwhile, so that the G stays on it. gives_p: the call may take long. */
+static void inherit_begin(struct thread *t, struct inherit_saved *saved, bool gives_p) {
     section_begin();
-    m_mask_set(sig_blocked(t));
     sig_export_ignored();
+    if (gives_p)
+        syscall_enter_block();
     inherit_show(t, saved);
+    mask_lend(t);
 }
 
-static void inherit_end(const struct inherit_saved *saved) {
+static void inherit_end(struct thread *t, const struct inherit_saved *saved, bool gives_p) {
     int err = errno;
+    mask_take_back(t);
     inherit_hide(saved);
-    m_mask_follow();
+    if (gives_p)
+        syscall_exit();
     section_end();
     errno = err;
 }
 
 static void child_shares_memory(struct thread *t, struct inherit_saved *saved) {
-    inherit_begin(t, saved);
+    inherit_begin(t, saved, true);
     t->vforked = true;
-    syscall_enter_block();
 }
 
 /* Still on the M of child_shares_memory, which the kernel has kept. */
 static void child_is_gone(struct thread *t, const struct inherit_saved *saved) {
     t->vforked = false;
-    inherit_hide(saved);
-    m_mask_follow();
-    syscall_exit();
-    section_end();
+    inherit_end(t, saved, true);
 }
 
 /* Is the calling thread a G of this process, not what a vfork's child sees? */
@@ -145,8 +159,12 @@ SHIM_API int shim_clone(int (*fn)(void *), void *stack, int flags, void *arg, ..
         return -1;
     }
     *beside = (struct clone_start){fn, arg, false};
-    return next(clone)(clone_child, stack, flags | CLONE_SETTLS, beside, ptid, (void *)identity,
-                       ctid);
+    section_begin();
+    mask_lend(t);
+    r = next(clone)(clone_child, stack, flags | CLONE_SETTLS, beside, ptid, (void *)identity, ctid);
+    mask_take_back(t);
+    section_end();
+    return r;
 }
 
 /* A fork by number, from syscall(): which of these calls return in a child with memory of its own?
@@ -161,15 +179,23 @@ bool process_is_fork(long nr, long a) {
 
 /* ---- exec ---- */
 
+/* What is pending stays so, in the kernel: it gets a copy, which is dropped if the exec fails. */
 #define EXEC(call)                                                                                 \
     ({                                                                                             \
         struct thread *t_ = self_here();                                                           \
         struct inherit_saved saved_;                                                               \
-        if (t_)                                                                                    \
-            inherit_begin(t_, &saved_);                                                            \
+        int copies_ = 0;                                                                           \
+        if (t_) {                                                                                  \
+            inherit_begin(t_, &saved_, false);                                                     \
+            copies_ = sig_copy_to_kernel(t_);                                                      \
+        }                                                                                          \
         int r_ = (call);                                                                           \
-        if (t_) /* it did not work */                                                              \
-            inherit_end(&saved_);                                                                  \
+        if (t_) {                                                                                  \
+            int err_ = errno;                                                                      \
+            sig_drop_copies(copies_);                                                              \
+            errno = err_;                                                                          \
+            inherit_end(t_, &saved_, false);                                                       \
+        }                                                                                          \
         r_;                                                                                        \
     })
 
@@ -237,19 +263,11 @@ SHIM_API int shim_execle(const char *path, const char *arg, ...) {
     ({                                                                                             \
         struct thread *t_ = self_here();                                                           \
         struct inherit_saved saved_;                                                               \
-        if (t_) {                                                                                  \
-            inherit_begin(t_, &saved_);                                                            \
-            syscall_enter_block();                                                                 \
-        }                                                                                          \
+        if (t_)                                                                                    \
+            inherit_begin(t_, &saved_, true);                                                      \
         __auto_type r_ = (call);                                                                   \
-        if (t_) {                                                                                  \
-            int err_ = errno;                                                                      \
-            inherit_hide(&saved_);                                                                 \
-            m_mask_follow();                                                                       \
-            syscall_exit();                                                                        \
-            section_end();                                                                         \
-            errno = err_;                                                                          \
-        }                                                                                          \
+        if (t_)                                                                                    \
+            inherit_end(t_, &saved_, true);                                                        \
         r_;                                                                                        \
     })
 

@@ -106,7 +106,8 @@ static int ask_new_ones(int dir, struct done *d, int32_t self) {
 
 /* Without /proc the Ms are known, and are all there are but for libc's own helpers. */
 static int32_t asking;
-static void ask_m(int32_t tid, int arg) {
+static void ask_m(int32_t tid, uint64_t mask, uint64_t arg) {
+    (void)mask;
     (void)arg;
     if (tid != asking)
         ask(tid);

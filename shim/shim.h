@@ -110,16 +110,21 @@ struct thread {
     int sched_policy;
     size_t guard;
     /* signals, see signal.h */
-    struct sig_node *sig_queue; /* sent to it, not yet taken; sig_lock */
-    stack_t alt;                /* its alternate stack; ss_size 0: none */
-    uint64_t handlers_run;      /* low half: handlers so far; high half: without SA_RESTART */
-    bool vforked;               /* in a child of vfork, which runs in its place */
-    uint8_t deferred;           /* preempt.c: how often it was not preempted since it was in libc */
+    stack_t alt;           /* its alternate stack; ss_size 0: none */
+    uint64_t handlers_run; /* low half: handlers so far; high half: those that end a call */
+    uint64_t mask_after;   /* with mask_lent: what its next handler returns to */
+    bool mask_lent;        /* its mask is another one for the time of a wait (sigsuspend) */
+    bool mask_shown;       /* the kernel's mask of its M is its own for a child (process.c) */
+    bool vforked;          /* in a child of vfork, which runs in its place */
+    uint8_t deferred;      /* preempt.c: how often it was not preempted since it was in libc */
     /* see inherit.c */
     bool nice_set;
     int nice;
     long slack;                      /* ns; 0: the process's */
     const struct affinity *affinity; /* NULL: the process's */
+    /* Sent to it, not yet taken; under sig_lock. Stays what it is when a G is reused: a sender may
+     * not know yet that the last thread has ended. The last field (thread_new). */
+    struct sig_node *sig_queue;
 };
 _Static_assert(sizeof(struct thread) <= G_EXT_SIZE, "struct thread");
 
@@ -158,6 +163,8 @@ static inline int32_t self_tid(void) {
 /* Taken at the start of a call; signal_ends(mark, restarts) says, when the call came back
  * interrupted, whether it is to fail with EINTR: a handler has run since. restarts: not for those
  * with SA_RESTART (signal(7), "Interruption of system calls"). Without a G always true. */
+#define HANDLER_ENDS                                                                               \
+    (1ULL << 32) /* without SA_RESTART, or the kernel has not begun the call anew */
 static inline uint64_t signal_mark(void) {
     struct thread *t = thread_self();
     return t ? t->handlers_run : 0;
@@ -177,6 +184,8 @@ void cancel_test(void);
 /* lot_wait for cancellation points: a request that is there or comes ends it as INTERRUPTED. Before
  * that lot_enqueue_interruptible. */
 enum park_result cancel_wait(struct waiter *w, uint64_t deadline);
+/* The caller is inside one of libc's calls: acts on a request if libc has allowed that. */
+void cancel_in_call(void);
 /* At the runtime's start: takes the signal that ends a call in the kernel. */
 void cancel_start(void);
 

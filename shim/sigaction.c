@@ -158,6 +158,7 @@ void signal_start(void) {
     signals_want(SIG_SYNC);
     signal_pid = (int32_t)sys(SYS_getpid);
     signal_virtual = true;
+    sig_take_from_kernel(t);
 }
 
 void signal_give_back(void) {
@@ -169,10 +170,10 @@ void signal_give_back(void) {
 }
 
 /* In the child, single-threaded, before its G is gone. A signal that comes meanwhile must not find
- * a handler whose world is gone: everything is blocked until the end. */
-void signal_reset_child(void) {
+ * a handler whose world is gone: everything is blocked until signal_child_ready. */
+uint64_t signal_reset_child(void) {
     if (!signal_virtual)
-        return;
+        return 0;
     struct thread *t = thread_self();
     uint64_t all = UINT64_MAX, blocked = t ? sig_blocked(t) : 0;
     sys(SYS_rt_sigprocmask, SIG_SETMASK, &all, NULL, sizeof all);
@@ -184,6 +185,10 @@ void signal_reset_child(void) {
     sigwait_reset_child();
     stack_t none = {.ss_flags = SS_DISABLE};
     sys(SYS_sigaltstack, t && t->alt.ss_size ? &t->alt : &none, NULL);
+    return blocked;
+}
+
+void signal_child_ready(uint64_t blocked) {
     sys(SYS_rt_sigprocmask, SIG_SETMASK, &blocked, NULL, sizeof blocked);
 }
 
@@ -200,6 +205,13 @@ static int action_change(int sig, const struct sig_action *new, struct sig_actio
         sig_actions[sig] = *new;
         sig_actions[sig].mask &= ~SIG_UNBLOCKABLE;
         caught_ignored &= ~sig_bit(sig);
+        if (sig_ignored(sig)) {
+            sig_discard_locked(sig);
+            if (new->handler == SIG_DFL) { /* the trampoline would keep what is pending there */
+                struct arch_sigaction ignore = {.handler = (void *)SIG_IGN};
+                kernel_set(sig, &ignore);
+            }
+        }
         kernel_install_locked(sig);
     }
     lock_release(&sig_lock);

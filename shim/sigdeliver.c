@@ -8,6 +8,8 @@
  *                         (sigframe.h), called when the trampoline returns.
  *   in a section          runtime locks may be held: the signal is put by (hold), and the section's
  *                         end (signal_attend) takes it up again, in the order in which they came.
+ *   in one around a call  that passes on the kernel's mask (mask_shown): no lock is held there. The
+ *   that makes a child    signal goes to whom it belongs, this G has its own at the section's end.
  *   g0 without a P        as on a G, but nothing to run here. With a P: as in a section.
  *   no G                  a thread that libc made for itself: the handler runs right here, as NPTL
  *                         would. In a child of vfork: likewise, it shares our memory.
@@ -79,17 +81,22 @@ static bool next_handler(struct thread *t, struct run *run) {
         run->flags = was.flags;
         blocked |= was.mask | (was.flags & SA_NODEFER ? 0 : sig_bit(sig));
         atomic_store_explicit(&s->blocked, blocked & ~SIG_UNBLOCKABLE, memory_order_relaxed);
-        t->handlers_run += 1 + (was.flags & SA_RESTART ? 0 : 1ULL << 32);
+        t->handlers_run += 1 + (was.flags & SA_RESTART ? 0 : HANDLER_ENDS);
         return true;
     }
 }
 
-/* t's interrupted context goes on in the handler of its next signal, if it has one to take. */
-static void inject(struct thread *t, void *kernel_uc) {
+/* t's interrupted context goes on in the handler of its next signal. False: it has none to take. */
+static bool inject_one(struct thread *t, void *kernel_uc) {
     uint64_t blocked = sig_blocked(t);
     struct run run;
     if (!(sig_pending(t) & ~blocked) || !next_handler(t, &run))
-        return;
+        return false;
+    if (run.flags & SA_RESTART && syscall_inside() && arch_uc_call_ended(kernel_uc))
+        t->handlers_run += HANDLER_ENDS; /* signal(7): some calls never go on, nor with a timeout */
+    if (t->mask_lent)
+        blocked = t->mask_after;
+    t->mask_lent = false;
     uintptr_t top = 0;
     if (run.flags & SA_ONSTACK && t->alt.ss_size && !on_alternate(t, arch_uc_sp(kernel_uc)))
         top = (uintptr_t)t->alt.ss_sp + t->alt.ss_size;
@@ -103,6 +110,14 @@ static void inject(struct thread *t, void *kernel_uc) {
     if (t->alt.ss_flags & (int)SS_AUTODISARM)
         t->alt = (stack_t){0};
     arch_sigframe_enter(kernel_uc, f, signal_run);
+    return true;
+}
+
+/* As the kernel does, frames for all that the handlers so far do not block: the last one runs
+ * first. */
+static void inject(struct thread *t, void *kernel_uc) {
+    while (inject_one(t, kernel_uc))
+        continue;
 }
 
 /* ---- the trampoline ---- */
@@ -167,6 +182,14 @@ static void fault(struct thread *t, int sig, const siginfo_t *info, void *kernel
     inject(t, kernel_uc);
 }
 
+/* To whom it belongs. t: the G of this M. */
+static void give_on(struct thread *t, int sig, const siginfo_t *info) {
+    if (sig_is_kick(info))
+        return;
+    sig_route(sig, info, is_for_thread(sig, info) ? t : sig_timer_thread(info));
+    atomic_fetch_add_explicit(&arrivals, 1, memory_order_release);
+}
+
 /* SIGQUIT dumps everything, from wherever it comes: it is asked for when nothing moves. */
 static bool dumps(int sig) {
     if (sig != SIGQUIT || !sigquit_dumps)
@@ -193,6 +216,11 @@ void signal_trampoline(int sig, siginfo_t *info, void *kernel_uc) {
     }
     if (dumps(sig))
         return;
+    if (t && t->mask_shown && section_only_one()) {
+        give_on(t, sig, info);
+        m_attention();
+        return;
+    }
     if (section_inside()) {
         if (is_fault(sig, info))
             sig_kernel_default(sig);
@@ -212,11 +240,7 @@ void signal_trampoline(int sig, siginfo_t *info, void *kernel_uc) {
         *uc_mask(kernel_uc) |= unwanted;
         m_mask_note(*uc_mask(kernel_uc));
     }
-    if (!sig_is_kick(info)) {
-        struct thread *only = is_for_thread(sig, info) ? t : sig_timer_thread(info);
-        sig_route(sig, info, only);
-        atomic_fetch_add_explicit(&arrivals, 1, memory_order_release);
-    }
+    give_on(t, sig, info);
     if (t)
         inject(t, kernel_uc);
 }
@@ -257,8 +281,7 @@ static void attend_held(struct m_signals *ms) {
            atomic_load_explicit(&ms->tail, memory_order_acquire)) {
         siginfo_t info = ms->info[head % HELD_MAX];
         atomic_store_explicit(&ms->head, head + 1, memory_order_release);
-        sig_route(info.si_signo, &info,
-                  is_for_thread(info.si_signo, &info) ? t : sig_timer_thread(&info));
+        give_on(t, info.si_signo, &info);
     }
     if (ms->full) {
         ms->full = false;
@@ -307,27 +330,43 @@ static bool leave_handler(struct thread *t, struct arch_sigframe *f) {
     return sig_pending(t) & ~back && next_handler(t, run_of(f));
 }
 
+/* The handler has forked, and this is the child, without a runtime: the kernel's part of it. */
+static void leave_in_child(struct arch_sigframe *f) {
+    sys(SYS_sigaltstack, uc_stack(f->uc), NULL); /* fails on that very stack: it is set then */
+    sys(SYS_rt_sigprocmask, SIG_SETMASK, uc_mask(f->uc), NULL, sizeof(uint64_t));
+}
+
 /* Entered through arch_sig_enter. */
 static void signal_run(struct arch_sigframe *f) {
     struct thread *t = thread_self();
     struct waiter saved = lot_save(t->g);
     /* The handler runs with a P, and may wait as any code. */
-    bool in_call = syscall_inside();
+    bool in_call = syscall_inside(), forked = false, more;
     if (in_call)
         syscall_exit();
-    bool more;
     do {
         struct run *run = run_of(f);
         ((void (*)(int, siginfo_t *, void *))run->handler)(run->sig, &run->info, f->uc);
+        if (t != thread_self()) { /* in a fork's child; maybe it has a runtime again */
+            t = thread_self();
+            forked = true;
+        }
+        if (!t) {
+            leave_in_child(f);
+            return;
+        }
         section_begin();
         more = leave_handler(t, f);
-        if (!more) {
+        if (more) {
+            arch_fp_clean();
+        } else if (!forked) {
             lot_restore(t->g, &saved);
-            if (in_call)
-                in_call = syscall_enter();
+            in_call = in_call && syscall_enter();
         }
         section_end();
     } while (more);
+    if (in_call && !forked)
+        cancel_in_call();
 }
 
 struct inherit_saved *signal_m_inherit(void) {

@@ -47,7 +47,8 @@ void signal_thread_start(struct thread *t, const uint64_t *blocked) {
     if (blocked && set)
         sig_catch(set);
     struct g_signals *s = g_signals(t->g);
-    atomic_store_explicit(&s->pending, 0, memory_order_relaxed);
+    if (unlikely(sig_pending(t))) /* sent to the thread that had this G before, which had ended */
+        sig_drop_all(t);
     atomic_store_explicit(&s->blocked, set, memory_order_seq_cst);
     if (unlikely(signals_unwanted() & ~set) && self)
         signals_want(~set);
@@ -138,13 +139,23 @@ SHIM_API int shim_sigpending(sigset_t *set) {
 void signal_mask_enter(const sigset_t *mask, uint64_t *old) {
     if (!mine())
         return;
-    *old = sig_blocked(thread_self());
-    if (mask)
-        sigmask_set(sig_set_of(mask));
+    struct thread *t = thread_self();
+    *old = sig_blocked(t);
+    if (!mask)
+        return;
+    section_begin(); /* the first handler that runs is one that the new mask lets through */
+    t->mask_after = *old;
+    t->mask_lent = true;
+    sigmask_set(sig_set_of(mask));
+    section_end();
 }
 
 void signal_mask_leave(uint64_t old) {
-    if (mine() && sig_blocked(thread_self()) != old)
+    if (!mine()) /* a handler has forked, and this is the child: it has returned to the old mask */
+        return;
+    struct thread *t = thread_self();
+    t->mask_lent = false;
+    if (sig_blocked(t) != old)
         sigmask_set(old);
 }
 

@@ -55,7 +55,8 @@ void signal_start(void);
 /* In a fork's child. */
 void sig_queues_reset_child(void);
 void sigtimer_reset_child(void);
-void signal_reset_child(void);
+uint64_t signal_reset_child(void);         /* blocks all; the mask that it is to have.. */
+void signal_child_ready(uint64_t blocked); /* ..from here on */
 /* On each M: its alternate stack. False: no memory. */
 bool signal_m_stack(void);
 /* A vfork's caller's, with the running M. In a section. */
@@ -119,6 +120,8 @@ struct sig_node {
 
 /* Takes the first pending one of `set` of t, or of the process for NULL. sig_lock. 0: none. */
 int sig_take_locked(struct thread *t, uint64_t set, siginfo_t *info);
+/* Throws away all that is pending of sig. sig_lock. */
+void sig_discard_locked(int sig);
 /* Finds who is to have sig and gives it to it. here: the caller's G only (NULL: the first
  * thread's). No lock, no section but the caller's own. 0, or EAGAIN: the queue is full. */
 int sig_route(int sig, const siginfo_t *info, struct thread *only);
@@ -126,10 +129,19 @@ int sig_route(int sig, const siginfo_t *info, struct thread *only);
 void sig_take_over(uint64_t set);
 /* The bits that wait for the process as a whole, ours and the kernel's. */
 uint64_t sig_process_pending(void);
-/* On every M the kernel is to block what is unwanted; sig: any of these. */
-void sig_follow_all(int sig);
+/* On every M the kernel is to block what is unwanted, of which `set` is new. */
+void sig_follow_all(uint64_t set);
 /* Gives on what the thread has of the process's signals in `set`. */
 void sig_retarget(struct thread *t, uint64_t set);
+/* Throws away what t, which does not run yet or any more, has pending. */
+void sig_drop_all(struct thread *t);
+/* Before exec, with the caller's mask in the kernel: what is pending for it or the process and
+ * blocked by it becomes pending for its kernel thread as well. Returns how many: for
+ * sig_drop_copies. */
+int sig_copy_to_kernel(struct thread *t);
+void sig_drop_copies(int n);
+/* At the runtime's start: what is pending for the first kernel thread alone is its G's. */
+void sig_take_from_kernel(struct thread *t);
 /* Does the handler of the signal come from an earlier timer_create for one thread? NULL: no. */
 struct thread *sig_timer_thread(const siginfo_t *info);
 
@@ -172,7 +184,8 @@ void signal_mask_hide(void);
 /* ---- for calls that a signal may interrupt (signal_mark and signal_ends: shim.h) ---- */
 
 /* For the time of a wait the mask is another (ppoll, pselect, epoll_pwait): handlers that it lets
- * through run in signal_mask_enter or during the wait. NULL: no change. */
+ * through run in signal_mask_enter or during the wait, and return to the old mask: so as many run
+ * as do not block each other, as in sigsuspend(2). NULL: no change. Before it: signal_mark. */
 void signal_mask_enter(const sigset_t *mask, uint64_t *old);
 void signal_mask_leave(uint64_t old);
 

@@ -53,10 +53,10 @@ static void nodes_reserve(void) {
     if (!n)
         return;
     lock_acquire(&sig_lock);
+    atomic_fetch_add_explicit(&nodes_made, NODE_BATCH, memory_order_relaxed);
     for (int i = 0; i < NODE_BATCH; i++)
         node_free_locked(&n[i]);
     lock_release(&sig_lock);
-    atomic_fetch_add_explicit(&nodes_made, NODE_BATCH, memory_order_relaxed);
 }
 
 static struct sig_node **queue_of(struct thread *t) { return t ? &t->sig_queue : &process_queue; }
@@ -64,20 +64,30 @@ static _Atomic uint64_t *bits_of(struct thread *t) {
     return t ? &g_signals(t->g)->pending : &process_pending;
 }
 
-/* The queue's last link for a signal like this. NULL: one that does not queue is there already. */
-static struct sig_node **place_locked(struct thread *t, int sig) {
+/* A timer has one signal pending at most; what else it would have sent is its overrun. */
+static bool overruns(siginfo_t *pending, const siginfo_t *info) {
+    if (info->si_code != SI_TIMER || pending->si_code != SI_TIMER ||
+        info->si_timerid != pending->si_timerid)
+        return false;
+    pending->si_overrun += info->si_overrun + 1;
+    return true;
+}
+
+/* The queue's last link for a signal like this. NULL: there is one already, for the process or for
+ * the thread like this one, that stands for both. */
+static struct sig_node **place_locked(struct thread *t, int sig, const siginfo_t *info,
+                                      bool for_process) {
     struct sig_node **at = queue_of(t);
-    while (*at) {
-        if ((*at)->info.si_signo == sig && sig < SIGRTMIN)
+    for (; *at; at = &(*at)->next)
+        if ((*at)->info.si_signo == sig && (*at)->for_process == for_process &&
+            (overruns(&(*at)->info, info) || sig < SIGRTMIN))
             return NULL;
-        at = &(*at)->next;
-    }
     return at;
 }
 
 /* 0 or EAGAIN. */
 static int put_locked(struct thread *t, int sig, const siginfo_t *info, bool for_process) {
-    struct sig_node **at = place_locked(t, sig);
+    struct sig_node **at = place_locked(t, sig, info, for_process);
     if (!at)
         return 0;
     struct sig_node *n = node_get_locked();
@@ -121,6 +131,31 @@ int sig_take_locked(struct thread *t, uint64_t set, siginfo_t *info) {
     return sig;
 }
 
+static void discard_of_locked(struct thread *t, int sig) {
+    struct sig_node **at = queue_of(t);
+    if (!(atomic_load_explicit(bits_of(t), memory_order_relaxed) & sig_bit(sig)))
+        return;
+    while (*at)
+        if ((*at)->info.si_signo == sig)
+            node_free_locked(unlink_locked(t, at));
+        else
+            at = &(*at)->next;
+}
+
+static bool discard_each_locked(struct g *g, void *sig) {
+    if (thread_of(g)->g == g)
+        discard_of_locked(thread_of(g), *(int *)sig);
+    return true;
+}
+
+void sig_discard_locked(int sig) {
+    if (atomic_load_explicit(&nodes_made, memory_order_relaxed) ==
+        atomic_load_explicit(&nodes_free, memory_order_relaxed))
+        return; /* mostly: nothing is pending anywhere */
+    discard_of_locked(NULL, sig);
+    g_each(discard_each_locked, &sig);
+}
+
 /* ---- kicks ---- */
 
 /* An si_code of ours: negative, as sigqueue(3) and the kernel leave it to programs, and with a
@@ -147,8 +182,12 @@ bool sig_kick(int32_t kernel_tid, int sig) {
     return sys(SYS_rt_tgsigqueueinfo, signal_pid, kernel_tid, sig, &info) == 0;
 }
 
-static void kick_m(int32_t tid, int sig) { sig_kick(tid, sig); }
-void sig_follow_all(int sig) { m_each(kick_m, sig); }
+/* By one that it does not block: that would stay, and a signalfd would show it. */
+static void kick_m(int32_t tid, uint64_t mask, uint64_t set) {
+    if (set & ~mask)
+        sig_kick(tid, __builtin_ctzll(set & ~mask) + 1);
+}
+void sig_follow_all(uint64_t set) { m_each(kick_m, set); }
 
 /* t has got sig and does not block it: see that it notices (sched/signal.c, sender (2), (3)). */
 static void wake(struct thread *t, int sig) {
@@ -207,6 +246,13 @@ static struct thread *choose(int sig) {
     return s.found;
 }
 
+/* To who waits for it, or into the queue. sig_lock. An errno; *waiter: sigwait_wake. */
+static int give_locked(struct thread *t, int sig, const siginfo_t *info, struct thread *only,
+                       uintptr_t *waiter) {
+    *waiter = sigwait_give_locked(sig, info, only);
+    return *waiter ? 0 : put_locked(t, sig, info, !only);
+}
+
 /* For the process, nobody takes it now. Who unblocks it does so first and then looks here
  * (sigmask_set), so look once more for one that came between. */
 static int keep_for_process(int sig, const siginfo_t *info) {
@@ -218,11 +264,14 @@ static int keep_for_process(int sig, const siginfo_t *info) {
             sys(SYS_kill, pid, sig);
         return 0;
     }
+    uintptr_t waiter;
     nodes_reserve();
     lock_acquire(&sig_lock);
-    int err = put_locked(NULL, sig, info, true);
+    int err = give_locked(NULL, sig, info, NULL, &waiter);
     lock_release(&sig_lock);
-    if (err || !choose(sig))
+    if (waiter)
+        sigwait_wake(waiter);
+    if (err || waiter || !choose(sig))
         return err;
     siginfo_t again;
     lock_acquire(&sig_lock);
@@ -231,26 +280,67 @@ static int keep_for_process(int sig, const siginfo_t *info) {
     return back ? sig_route(sig, &again, NULL) : 0;
 }
 
-int sig_route(int sig, const siginfo_t *info, struct thread *only) {
-    if (sigwait_give(sig, info, only))
-        return 0;
-    struct thread *t = only ? only : choose(sig);
-    if (!t)
-        return keep_for_process(sig, info);
-    bool open = lets_through(t, sig);
-    if (open && sig_ignored(sig))
-        return 0;
-    if (open && sig_actions[sig].handler == SIG_DFL) {
+/* The first of the process's signals in `set` that t has got. sig_lock. */
+static bool retarget_take_locked(struct thread *t, uint64_t set, siginfo_t *info) {
+    for (struct sig_node **at = &t->sig_queue; *at; at = &(*at)->next)
+        if ((*at)->for_process && set & sig_bit((*at)->info.si_signo)) {
+            struct sig_node *n = unlink_locked(t, at);
+            *info = n->info;
+            node_free_locked(n);
+            return true;
+        }
+    return false;
+}
+
+/* Does t let it through, and is nothing to be run for it? Then that is done. */
+static bool done_without_handler(struct thread *t, int sig) {
+    if (!lets_through(t, sig))
+        return false;
+    if (sig_actions[sig].handler == SIG_DFL)
         sig_default_now(sig);
-        return 0;
-    }
+    return !sig_has_handler(&sig_actions[sig]);
+}
+
+enum routed { ROUTED, FULL, AGAIN };
+
+/* t is to have it. The mask is read after the bit is set, and who changes a mask or ends looks at
+ * the bits after that (sigmask_set, signal_thread_end): so either t sees the signal or we see that
+ * t does not want it any more. AGAIN: then one of the process's, *info, is to go to another. */
+static enum routed route_to(struct thread *t, int sig, siginfo_t *info, struct thread *only) {
+    uintptr_t waiter;
     nodes_reserve();
     lock_acquire(&sig_lock);
-    int err = put_locked(t, sig, info, !only);
+    int err = give_locked(t, sig, info, only, &waiter);
+    bool open = lets_through(t, sig);
+    bool again = !err && !waiter && !only && !open && retarget_take_locked(t, sig_bit(sig), info);
     lock_release(&sig_lock);
-    if (!err && open)
+    if (waiter)
+        sigwait_wake(waiter);
+    else if (!err && open)
         wake(t, sig);
-    return err;
+    return err ? FULL : again ? AGAIN : ROUTED;
+}
+
+int sig_route(int sig, const siginfo_t *given, struct thread *only) {
+    siginfo_t info = *given;
+    enum routed r;
+    do {
+        uintptr_t waiter;
+        lock_acquire(&sig_lock);
+        waiter = sigwait_give_locked(sig, &info, only);
+        lock_release(&sig_lock);
+        if (waiter) {
+            sigwait_wake(waiter);
+            return 0;
+        }
+        struct thread *t = only ? only : choose(sig);
+        if (!t)
+            return keep_for_process(sig, &info);
+        if (done_without_handler(t, sig))
+            return 0;
+        r = route_to(t, sig, &info, only);
+    } while (r == AGAIN);
+    return r == FULL ? EAGAIN : 0;
 }
 
 void sig_take_over(uint64_t set) {
@@ -272,28 +362,24 @@ uint64_t sig_process_pending(void) {
     return kernel | atomic_load_explicit(&process_pending, memory_order_relaxed);
 }
 
-/* The first of the process's signals in `set` that t has got. sig_lock. */
-static struct sig_node *retarget_take_locked(struct thread *t, uint64_t set) {
-    for (struct sig_node **at = &t->sig_queue; *at; at = &(*at)->next)
-        if ((*at)->for_process && set & sig_bit((*at)->info.si_signo))
-            return unlink_locked(t, at);
-    return NULL;
+void sig_retarget(struct thread *t, uint64_t set) {
+    siginfo_t info;
+    bool some = true;
+    while (some && sig_pending(t) & set) {
+        lock_acquire(&sig_lock);
+        some = retarget_take_locked(t, set, &info);
+        lock_release(&sig_lock);
+        if (some)
+            sig_route(info.si_signo, &info, NULL);
+    }
 }
 
-void sig_retarget(struct thread *t, uint64_t set) {
-    while (sig_pending(t) & set) {
-        lock_acquire(&sig_lock);
-        struct sig_node *n = retarget_take_locked(t, set);
-        siginfo_t info;
-        if (n) {
-            info = n->info;
-            node_free_locked(n);
-        }
-        lock_release(&sig_lock);
-        if (!n)
-            return;
-        sig_route(info.si_signo, &info, NULL);
-    }
+void sig_drop_all(struct thread *t) {
+    siginfo_t info;
+    lock_acquire(&sig_lock);
+    while (sig_take_locked(t, UINT64_MAX, &info))
+        continue;
+    lock_release(&sig_lock);
 }
 
 void signal_thread_end(struct thread *t) {
@@ -303,11 +389,58 @@ void signal_thread_end(struct thread *t) {
     if (likely(!sig_pending(t)))
         return;
     sig_retarget(t, UINT64_MAX);
+    sig_drop_all(t);
+}
+
+void sig_take_from_kernel(struct thread *t) {
+    static const struct timespec now;
+    uint64_t set = 0;
     siginfo_t info;
+    int sig;
+    sys(SYS_rt_sigpending, &set, sizeof set);
+    while (set && (sig = (int)sys(SYS_rt_sigtimedwait, &set, &info, &now, sizeof set)) > 0) {
+        nodes_reserve();
+        lock_acquire(&sig_lock);
+        put_locked(t, sig, &info, info.si_code != SI_TKILL);
+        lock_release(&sig_lock);
+    }
+    sig_retarget(t, UINT64_MAX);
+}
+
+/* The nth of t's queue (NULL: the process's). False: it has fewer. */
+static bool nth(struct thread *t, int n, siginfo_t *info) {
     lock_acquire(&sig_lock);
-    while (sig_take_locked(t, UINT64_MAX, &info))
-        continue;
+    const struct sig_node *at = *queue_of(t);
+    while (at && n--)
+        at = at->next;
+    if (at)
+        *info = at->info;
     lock_release(&sig_lock);
+    return at != NULL;
+}
+
+int sig_copy_to_kernel(struct thread *t) {
+    uint64_t sent = 0; /* of those that do not queue */
+    int copies = 0;
+    siginfo_t info;
+    for (int which = 0; which < 2; which++)
+        for (int n = 0; nth(which ? NULL : t, n, &info); n++) {
+            uint64_t bit = sig_bit(info.si_signo);
+            if (!(sig_blocked(t) & bit) || sent & bit)
+                continue;
+            if (info.si_signo < SIGRTMIN)
+                sent |= bit;
+            copies += sys(SYS_rt_tgsigqueueinfo, sys(SYS_getpid), sys(SYS_gettid), info.si_signo,
+                          &info) == 0;
+        }
+    return copies;
+}
+
+void sig_drop_copies(int n) {
+    static const struct timespec now;
+    uint64_t all = ~SIG_UNBLOCKABLE;
+    while (n-- > 0) /* a thread's own come before the process's */
+        sys(SYS_rt_sigtimedwait, &all, NULL, &now, sizeof all);
 }
 
 /* In a fork's child: pending signals are not inherited. */
@@ -387,7 +520,7 @@ static int result(int err) {
 
 SHIM_API int shim_raise(int sig) {
     struct thread *t = thread_self();
-    if (!signal_own() || !t)
+    if (!signal_own() || !t || !sig)
         return next(raise)(sig);
     siginfo_t info = info_of(sig, SI_TKILL);
     return result(send_to(t, sig, &info));

@@ -3,10 +3,11 @@
  * Who waits in sigwait is on a list with its set; a signal that somebody there wants is given to it
  * and to no handler (sigsend.c asks here first).
  *
- *   waiter: (1) on the list, (2) looks at what is pending, its own, the process's and the kernel's,
- *           (3) parks until `sig` is set.
- *   sender: under sig_lock takes a waiter off the list and sets its sig, then wakes it.
- * So a signal is seen in (2), or finds the waiter on the list.
+ *   waiter: (0) takes what the kernel holds back into our queues, (1) on the list, (2) looks at
+ * what is pending, its own and the process's, (3) parks until `sig` is set. sender: under sig_lock
+ * takes a waiter off the list and sets its sig, or if there is none puts the signal into a queue;
+ * then wakes whom it has found. (1), (2) and the sender's part are under sig_lock: so a signal is
+ * seen in (2), or finds the waiter on the list.
  */
 #include "shim/sigwait.h"
 #include "shim/signal.h"
@@ -23,14 +24,15 @@ struct sigwait {
     struct sigwait *next;
     struct thread *t;
     uint64_t set;
-    _Atomic int sig; /* what was given; 0: on the list still */
+    _Atomic int sig;  /* what was given; 0: on the list still */
+    bool for_process; /* it was sent to the process */
     siginfo_t info;
 };
 static struct sigwait *waiters; /* sig_lock */
 
 void sigwait_reset_child(void) { waiters = NULL; }
 
-static void wake_waiter(uintptr_t addr) {
+void sigwait_wake(uintptr_t addr) {
     struct bucket *b = lot_lock(addr);
     struct waiter *w = lot_first(b, addr);
     if (w)
@@ -40,23 +42,19 @@ static void wake_waiter(uintptr_t addr) {
         lot_ready(w);
 }
 
-bool sigwait_give(int sig, const siginfo_t *info, struct thread *only) {
-    lock_acquire(&sig_lock);
+uintptr_t sigwait_give_locked(int sig, const siginfo_t *info, struct thread *only) {
     struct sigwait **at = &waiters;
     while (*at && !((*at)->set & sig_bit(sig) && (!only || (*at)->t == only)))
         at = &(*at)->next;
     struct sigwait *s = *at;
-    if (s) {
-        *at = s->next;
-        s->info = *info;
-        s->info.si_signo = sig;
-        atomic_store_explicit(&s->sig, sig, memory_order_release);
-    }
-    lock_release(&sig_lock);
-    /* s is on the stack of who waits, which may go on at once: from here on it is an address. */
-    if (s)
-        wake_waiter((uintptr_t)s);
-    return s != NULL;
+    if (!s)
+        return 0;
+    *at = s->next;
+    s->info = *info;
+    s->info.si_signo = sig;
+    s->for_process = !only;
+    atomic_store_explicit(&s->sig, sig, memory_order_release);
+    return (uintptr_t)s;
 }
 
 /* Off the list, unless somebody has taken it off; then it has its signal. */
@@ -94,6 +92,28 @@ static enum park_result park(struct sigwait *s, uint64_t deadline) {
     return cancel_wait(w, deadline);
 }
 
+/* Waits once on the list. A section: a handler may jump away or end the thread, so none runs before
+ * we are off the list again. The signal, 0 after an interruption, or -EAGAIN. */
+static int wait_once(struct thread *t, uint64_t set, siginfo_t *info, uint64_t deadline) {
+    struct sigwait s = {.t = t, .set = set};
+    enum park_result r = PARK_WOKEN;
+    section_begin();
+    lock_acquire(&sig_lock);
+    s.next = waiters;
+    waiters = &s;
+    lock_release(&sig_lock);
+    int got = take_pending(t, set, info);
+    if (!got && !atomic_load(&s.sig))
+        r = park(&s, deadline);
+    int given = leave(&s);
+    section_end();
+    if (given && got) /* two at once: the other one goes on */
+        sig_route(given, &s.info, s.for_process ? NULL : t);
+    else if (given)
+        *info = s.info;
+    return got ? got : given ? given : r == PARK_TIMEOUT ? -EAGAIN : 0;
+}
+
 /* The signal, or -EAGAIN at the deadline, -EINTR after a handler has run. A cancellation point. */
 static int wait_for(uint64_t set, siginfo_t *info, uint64_t deadline) {
     struct thread *t = thread_self();
@@ -101,31 +121,15 @@ static int wait_for(uint64_t set, siginfo_t *info, uint64_t deadline) {
     set &= ~SIG_UNBLOCKABLE;
     cancel_test();
     sig_catch_ignored(set);
-    struct sigwait s = {.t = t, .set = set};
-    lock_acquire(&sig_lock);
-    s.next = waiters;
-    waiters = &s;
-    lock_release(&sig_lock);
-    signals_want(set); /* what the kernel holds back comes now, and finds us on the list */
-    int got = take_pending(t, set, info), given;
-    while (!got) {
-        enum park_result r = atomic_load(&s.sig) ? PARK_WOKEN : park(&s, deadline);
-        if (r == PARK_TIMEOUT)
-            got = -EAGAIN;
-        else if (r == PARK_WOKEN || signal_ends(mark, false))
-            got = -EINTR;
-        else if (cancel_pending(t)) {
-            if (!leave(&s))
-                cancel_test();
-            got = -EINTR;
-        }
+    signals_want(set); /* what the kernel holds back comes now, and waits in our queues */
+    for (;;) {
+        int r = wait_once(t, set, info, deadline);
+        if (r)
+            return r;
+        cancel_test();
+        if (signal_ends(mark, false))
+            return -EINTR;
     }
-    given = leave(&s);
-    if (given && got > 0) /* two at once: the other one goes on */
-        sig_route(given, &s.info, t);
-    else if (given)
-        *info = s.info;
-    return got > 0 ? got : given ? given : got;
 }
 
 static int fail_or(int r) {
@@ -143,7 +147,11 @@ SHIM_API int shim_sigtimedwait(const sigset_t *set, siginfo_t *info, const struc
     int err = t ? deadline_rel(t, &deadline) : 0;
     if (err)
         return fail_or(-err);
-    return fail_or(wait_for(sig_set_of(set), info ? info : &local, deadline));
+    info = info ? info : &local;
+    int r = wait_for(sig_set_of(set), info, deadline);
+    if (r > 0 && info->si_code == SI_TKILL) /* as glibc: POSIX knows SI_USER only */
+        info->si_code = SI_USER;
+    return fail_or(r);
 }
 
 SHIM_API int shim_sigwaitinfo(const sigset_t *set, siginfo_t *info) {
@@ -167,29 +175,34 @@ SHIM_API int shim_sigwait(const sigset_t *set, int *sig) {
 
 /* ---- until a handler has run ---- */
 
-static int suspend(uint64_t mask) {
-    struct thread *t = thread_self();
-    uint64_t mark = signal_mark(), old = sig_blocked(t);
-    cancel_test();
-    sigmask_set(mask);
-    for (;;) {
+/* True: a handler has run since mark. Else waits until one is to run. From the look at the count to
+ * the wait is a section: a handler that ran between them would be waited for in vain. */
+static bool suspend_once(uint64_t mark) {
+    section_begin();
+    bool ended = signal_ends(mark, false);
+    if (!ended) {
         struct waiter local, *w = lot_self(&local);
         uintptr_t addr = (uintptr_t)w;
         struct bucket *b = lot_lock(addr);
-        /* Under the lock no handler can come between this look and the wait. */
-        if (signal_ends(mark, false)) {
-            lot_unlock(b);
-            break;
-        }
         lot_enqueue_interruptible(b, w, addr, WAIT_SIGNAL);
         lot_unlock(b);
         cancel_wait(w, TIME_FOREVER);
+    }
+    section_end();
+    return ended;
+}
+
+static int suspend(uint64_t mask) {
+    struct thread *t = thread_self();
+    cancel_test();
+    uint64_t mark = signal_mark(), old;
+    signal_mask_enter((const sigset_t *)&mask, &old);
+    while (!suspend_once(mark))
         if (cancel_pending(t)) {
-            sigmask_set(old);
+            signal_mask_leave(old);
             cancel_test();
         }
-    }
-    sigmask_set(old);
+    signal_mask_leave(old);
     return fail_or(-EINTR);
 }
 
@@ -247,7 +260,7 @@ static void hold_in_kernel(uint64_t set) {
     if (unwanted & ~still) /* somebody has begun to want it meanwhile */
         signals_want(unwanted & ~still);
     if (unwanted & still)
-        sig_follow_all(__builtin_ctzll(unwanted & still) + 1);
+        sig_follow_all(unwanted & still);
 }
 
 SHIM_API int shim_signalfd(int fd, const sigset_t *mask, int flags) {

@@ -3,12 +3,15 @@
 #define GTHREAD_SIGWAIT_H
 
 #include <signal.h>
-#include <stdbool.h>
+#include <stdint.h>
 
 struct thread;
 
-/* Gives sig to a thread in sigwait for it (only: to that one or none). True: it has it. No lock. */
-bool sigwait_give(int sig, const siginfo_t *info, struct thread *only);
+/* Gives the signal to one that waits for it (only: to this one), off the list. sig_lock. 0: there
+ * is none. Else what sigwait_wake is to be called with after the lock: the waiter may be gone by
+ * then. */
+uintptr_t sigwait_give_locked(int sig, const siginfo_t *info, struct thread *only);
+void sigwait_wake(uintptr_t waiter);
 void sigwait_reset_child(void);
 
 #endif

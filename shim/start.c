@@ -190,10 +190,11 @@ void shim_reset_child(void) {
         return;
     if (thread_self())
         inherit_apply(thread_self());
-    signal_reset_child();
+    uint64_t blocked = signal_reset_child();
     first = NULL;
     sched_reset_child();
     once_reset_child();
     mapping_reset_child();
     atomic_store(&started, NOT_YET);
+    signal_child_ready(blocked);
 }

@@ -143,6 +143,10 @@ SHIM_API long shim_syscall(long nr, long a, long b, long c, long d, long e, long
         r = thread_call(nr, a, b, c, d);
     else if (nr == SYS_rseq && t)
         r = -ENOSYS; /* registered areas would move between kernel threads (DANGERS X3) */
+    else if (t && nr == SYS_execve)
+        return execve((const char *)a, (char *const *)b, (char *const *)c);
+    else if (t && nr == SYS_execveat)
+        return execveat((int)a, (const char *)b, (char *const *)c, (char *const *)d, (int)e);
     else if (t && (unsigned long)nr < sizeof may_block && may_block[nr])
         return LIBC_CALL(next(syscall)(nr, a, b, c, d, e, f));
     else if (nr == SYS_mmap)

@@ -75,6 +75,7 @@ static void thread_main(struct g *g) {
     memset(buf.__pad, 0, sizeof buf.__pad);
     if (!__sigsetjmp_cancel(buf.__cancel_jmp_buf, 0)) {
         tcb_set_unwind_buf(t->tcb, &buf);
+        section_end(); /* g_launch: a handler may use all of the thread, and end it */
         void *r;
         if (t->returns_int)
             r = (void *)(intptr_t)((int (*)(void *))(void (*)(void))t->start)(t->arg);
@@ -192,7 +193,7 @@ static int thread_new(struct thread **out, const struct create_attr *a) {
         return EAGAIN;
     struct thread *t = thread_of(g);
     uintptr_t tcb = g_tp(g);
-    memset(t, 0, sizeof *t);
+    memset(t, 0, offsetof(struct thread, sig_queue));
     t->g = g;
     t->tid = tid_make(g);
     if (tcb) {

@@ -1,6 +1,7 @@
 /* sigframe.c - see sigframe.h */
 #include "sigframe.h"
 
+#include <errno.h>
 #include <string.h>
 #include <ucontext.h>
 
@@ -33,6 +34,11 @@ uintptr_t arch_uc_sp(const void *uc) {
     return (uintptr_t)((const ucontext_t *)uc)->uc_mcontext.gregs[REG_RSP];
 }
 
+bool arch_uc_call_ended(const void *uc) {
+    const greg_t *regs = ((const ucontext_t *)uc)->uc_mcontext.gregs;
+    return regs[REG_RAX] == -EINTR;
+}
+
 uintptr_t arch_uc_pc(const void *uc) {
     return (uintptr_t)((const ucontext_t *)uc)->uc_mcontext.gregs[REG_RIP];
 }
@@ -55,6 +61,11 @@ struct arch_sigframe *arch_sigframe_push(const void *kernel_uc, uintptr_t top, v
         memcpy(frame->uc + offsetof(ucontext_t, uc_mcontext.fpregs), &fp_copy, sizeof fp_copy);
     }
     return frame;
+}
+
+void arch_fp_clean(void) {
+    static const uint32_t mxcsr = 0x1f80; /* all exceptions masked, round to nearest */
+    __asm__ volatile("fninit\n\tldmxcsr %0" : : "m"(mxcsr));
 }
 
 void arch_sig_enter(void);

@@ -34,6 +34,8 @@ _Static_assert(sizeof(struct arch_sigframe) % 16 == 0, "stack alignment");
 #define ARCH_UC_STACK 16
 
 uintptr_t arch_uc_sp(const void *uc);
+/* Was a system call interrupted that is not begun anew, but returns EINTR? */
+bool arch_uc_call_ended(const void *uc);
 
 /* A block for floating point states outside the stack: 2.5 kB with AVX-512, 11 kB with AMX. */
 #define ARCH_FP_BLOCK 12288
@@ -56,5 +58,8 @@ void arch_block_free(void *block);
  * frame? */
 uintptr_t arch_uc_pc(const void *uc);
 bool arch_pc_in_sigframe(uintptr_t pc);
+
+/* The floating point settings with which the kernel begins a handler. */
+void arch_fp_clean(void);
 
 #endif

@@ -1,5 +1,5 @@
-/* preempt_spinners.c - 16 threads that only count, and one that stops them after a while: it gets its turn,
- * all end soon after the stop, and none has had much more than another. Seconds in
+/* preempt_spinners.c - 16 threads that only count, and one that stops them after a while: it gets
+ * its turn, all end soon after the stop, and none has had much more than another. Seconds in
  * GTHREAD_TEST_SECONDS (1)
  * needs: time */
 #include "check.h"
@@ -46,6 +46,7 @@ int main(void) {
     printf("least share / most %.2f, ended %lld ms after the stop\n", (double)least / (double)most,
            (long long)late_ms);
     CHECK(least > 0, "expected every thread to get a turn");
-    CHECK(late_ms < 5000, "expected all to end soon after the stop, came %lld ms", (long long)late_ms);
+    CHECK(late_ms < 5000, "expected all to end soon after the stop, came %lld ms",
+          (long long)late_ms);
     return 0;
 }
