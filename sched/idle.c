@@ -1,14 +1,17 @@
-/* idle.c - the M that sleeps until the next deadline
+/* idle.c - the M that sleeps until the next deadline or event
  *
  * When an M finds no work it gives back its P. One of the idle Ms, the poller, then sleeps until
- * the earliest deadline of all Ps; the others sleep until startm wakes them (proc.c, stopm).
+ * the earliest deadline of all Ps, in epoll once there is a netpoller, else on a futex; the others
+ * sleep until startm wakes them (proc.c, stopm).
  *
  * No deadline is missed:
  *   adder:  (1) puts the deadline into a heap (timer0, seq_cst), (2) reads poll_until; if a poller
- *           sleeps past the new deadline: bumps poll_seq and wakes it.
+ *           sleeps past the new deadline: wakes it (poller_break).
  *   poller: (1) claims poll_until, notes poll_seq, (2) stores poll_until (seq_cst), (3) reads all
- *           timer0 once more, (4) sleeps on poll_seq being what it noted.
- * Either the adder sees poll_until, or the poller sees timer0.
+ *           timer0 once more, (4) sleeps: on poll_seq being what it noted, or in epoll, where the
+ *           eventfd stays readable until the poller itself has read it.
+ * Either the adder sees poll_until, or the poller sees timer0. A netpoller that starts while the
+ * poller sleeps on the futex breaks it like an adder.
  *
  * poll_until: 0 nobody polls; CLAIMED a poller is about to; else the time it sleeps until.
  */
@@ -16,27 +19,37 @@
 
 #define CLAIMED 1
 
-bool poller_wait(void) {
+bool poller_wait(struct net_batch *b) {
     uint64_t nobody = 0;
-    if (timers_next() == TIME_FOREVER ||
+    b->n = 0;
+    if ((timers_next() == TIME_FOREVER && !net_running()) ||
         !atomic_compare_exchange_strong_explicit(&sched.poll_until, &nobody, CLAIMED,
                                                  memory_order_seq_cst, memory_order_relaxed))
         return false;
     uint32_t seq = atomic_load_explicit(&sched.poll_seq, memory_order_seq_cst);
+    bool in_epoll = net_running();
+    atomic_store_explicit(&sched.poll_on_futex, !in_epoll, memory_order_relaxed);
     uint64_t until = timers_next();
     atomic_store_explicit(&sched.poll_until, until, memory_order_seq_cst);
     uint64_t again = timers_next();
     if (again < until)
         until = again;
-    if (until != TIME_FOREVER)
+    if (in_epoll)
+        net_poll(b, until ? until : 1);
+    else if (until != TIME_FOREVER)
         futex_sleep(&sched.poll_seq, seq, until);
     atomic_store_explicit(&sched.poll_until, 0, memory_order_seq_cst);
+    if (net_batch_broken(b))
+        net_break_seen();
     return true;
 }
 
 void poller_break(void) {
     atomic_fetch_add_explicit(&sched.poll_seq, 1, memory_order_seq_cst);
-    futex_wake(&sched.poll_seq, 1);
+    if (atomic_load_explicit(&sched.poll_on_futex, memory_order_relaxed))
+        futex_wake(&sched.poll_seq, 1);
+    else if (net_running())
+        net_break();
 }
 
 void poller_timer_added(uint64_t when) {

@@ -166,6 +166,7 @@ int sched_start(const struct sched_config *cfg, const struct sched_host *host, u
 
 void sched_reset_child(void) {
     lot_reset_child();
+    net_reset_child();
     mem_reset_child();
     slot_reset_child();
     g_reset_child();

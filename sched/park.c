@@ -291,7 +291,8 @@ static const char *const reason_names[WAIT_REASONS] = {
     [WAIT_NONE] = "none",     [WAIT_MUTEX] = "mutex",     [WAIT_COND] = "cond",
     [WAIT_RWLOCK] = "rwlock", [WAIT_SEM] = "semaphore",   [WAIT_BARRIER] = "barrier",
     [WAIT_ONCE] = "once",     [WAIT_JOIN] = "join",       [WAIT_SLEEP] = "sleep",
-    [WAIT_FUTEX] = "futex",   [WAIT_SYSCALL] = "syscall", [WAIT_SIGNAL] = "signal",
+    [WAIT_FUTEX] = "futex",   [WAIT_NET_IN] = "net read", [WAIT_NET_OUT] = "net write",
+    [WAIT_POLL] = "poll",     [WAIT_SYSCALL] = "syscall", [WAIT_SIGNAL] = "signal",
 };
 
 const char *park_reason_name(enum park_reason r) {

@@ -36,6 +36,11 @@ struct sched sched;
  * arch_cycles of 2-3 GHz. */
 #define LONG_RUN_CYCLES 50000
 #define GRACE_CYCLES 6000 /* about 3 us; see moves_on */
+/* A G that never waits in its calls looks at the clock for the others every so many of them. */
+#define IO_LOOK_EVERY 16
+/* How long a busy P leaves the events alone: about 50 us. A bound in switches (Go's 61) is not
+ * enough: a listening socket overflows while each G runs long (NETPOLL 4.3). */
+#define NETPOLL_CYCLES 120000
 /* An M that slept for less than SHORT_SLEEP_CYCLES (40 us) would better have looked on a little:
  * next times it does so for LINGER_CYCLES (15 us, what a sleep and wake-up cost both sides). 50 us
  * would make 10,000 creations 4 % faster, but python_threads and the like use 15 % more CPU. */
@@ -57,6 +62,11 @@ uint64_t rng_next(struct p *p) { /* xorshift64* */
 static bool ring_empty(struct p *p) {
     return atomic_load_explicit(&p->runqhead, memory_order_relaxed) ==
            atomic_load_explicit(&p->runqtail, memory_order_relaxed);
+}
+
+static uint32_t ring_length(struct p *p) {
+    return atomic_load_explicit(&p->runqtail, memory_order_relaxed) -
+           atomic_load_explicit(&p->runqhead, memory_order_relaxed);
 }
 
 static uint32_t npidle(void) { return atomic_load_explicit(&sched.npidle, memory_order_seq_cst); }
@@ -90,23 +100,59 @@ void queue_runnable(struct g *g) {
     section_leave_any();
 }
 
-void g_ready(struct g *g) {
+/* Makes g runnable if it has left its stack; else whoever comes in after it queues it. */
+static bool claim_waiting(struct g *g) {
     for (;;) {
         uint32_t s = status_of(g);
-        if (s == G_WAITING) {
-            if (atomic_compare_exchange_weak_explicit(&g->status, &s, G_RUNNABLE,
-                                                      memory_order_acq_rel, memory_order_relaxed)) {
-                queue_runnable(g);
-                return;
-            }
-        } else if (s == G_PARKING) {
-            if (atomic_compare_exchange_weak_explicit(&g->status, &s, G_READIED,
-                                                      memory_order_acq_rel, memory_order_relaxed))
-                return;
-        } else {
+        if (s != G_WAITING && s != G_PARKING)
             throw("g_ready: the G does not wait");
+        if (atomic_compare_exchange_weak_explicit(&g->status, &s,
+                                                  s == G_WAITING ? G_RUNNABLE : G_READIED,
+                                                  memory_order_acq_rel, memory_order_relaxed))
+            return s == G_WAITING;
+    }
+}
+
+void g_ready(struct g *g) {
+    if (claim_waiting(g))
+        queue_runnable(g);
+}
+
+uint32_t ready_batch(struct wake_list *l) {
+    section_enter_any();
+    struct p *p = p_self();
+    struct g *global = NULL, **end = &global;
+    uint32_t n = 0;
+    for (struct waiter *w; (w = l->first); n++) {
+        l->first = w->next; /* w may be gone once it is ready */
+        struct g *g = w->g;
+        section_leave_any(); /* lot_dequeue's */
+        if (!claim_waiting(g))
+            continue;
+        if (p) {
+            runq_put(p, g, false);
+        } else {
+            *end = g;
+            end = &g->schedlink;
+            g->schedlink = NULL;
         }
     }
+    l->last = NULL;
+    if (global) {
+        lock_acquire(&sched.lock);
+        for (struct g *next; global; global = next) {
+            next = global->schedlink;
+            globq_put_locked(global);
+        }
+        lock_release(&sched.lock);
+    }
+    if (n && sched.cfg.procs > 1) {
+        atomic_thread_fence(memory_order_seq_cst); /* submit, (2) */
+        if (npidle() && (!p || ring_length(p) > 1))
+            wakep();
+    }
+    section_leave_any();
+    return n;
 }
 
 /* ---- switching ---- */
@@ -135,10 +181,20 @@ static void exec_prepare(struct m *m, struct g *g, bool inherit) {
     }
 }
 
+/* Fetches events for p's queue. */
+static __attribute__((noinline)) uint32_t net_look_p(struct p *p) {
+    uint32_t n = net_poll_now();
+    if (n)
+        p_count(p, CNT_NETPOLL);
+    return n;
+}
+
 /* Fires what is due. True if it is time to look at the global queue, where something is. */
 static __attribute__((noinline)) bool look_around(struct p *p) {
     p->look_in = LOOK_EVERY;
     timers_check(p);
+    if (net_poll_due(NETPOLL_CYCLES))
+        net_look_p(p);
     if (chaos(2, "looks everywhere for the next one"))
         return true;
     if (++p->looks % GLOBAL_LOOKS || !atomic_load_explicit(&sched.runqsize, memory_order_relaxed))
@@ -347,6 +403,24 @@ void sched_preempted(void) {
     section_leave(g);
 }
 
+void g_io_done(void) {
+    chaos_point("a call on a descriptor");
+    struct g *g = getg();
+    if (unlikely(!g || status_of(g) != G_RUNNING))
+        return;
+    section_enter(g);
+    struct p *p = g->m->p;
+    bool asked = atomic_load_explicit(&p->preempt, memory_order_relaxed);
+    if (unlikely(--p->io_in <= 0)) {
+        p->io_in = IO_LOOK_EVERY;
+        if (net_poll_due(NETPOLL_CYCLES))
+            net_look_p(p);
+    }
+    section_leave(g);
+    if (unlikely(asked))
+        g_yield();
+}
+
 /* ---- Ms and Ps ---- */
 
 struct p *pidle_get_locked(void) {
@@ -397,7 +471,7 @@ static bool any_queued(void) {
 /* Must some M be up? For what is queued, or to become the poller for the deadlines. */
 static bool need_m(void) {
     return any_queued() || (!atomic_load_explicit(&sched.poll_until, memory_order_seq_cst) &&
-                            timers_next() != TIME_FOREVER);
+                            (timers_next() != TIME_FOREVER || net_running()));
 }
 
 /* Wakes an idle M to run p. If all Ms are busy, p goes back to the idle list and the template
@@ -564,6 +638,8 @@ static struct g *find_with_p(struct m *m, bool *inherit) {
         g = runq_get(p, inherit);
     if (!g)
         g = take_global(p, 0);
+    if (!g && net_poll_due(0) && net_look_p(p))
+        g = runq_get(p, inherit);
     if (g)
         return g;
     *inherit = false;
@@ -601,6 +677,28 @@ static bool stop_and_recheck(struct m *m) {
     return true;
 }
 
+/* Sleeps as the poller, if there is none, until there is something to do. May come back with a P
+ * and with Gs in its queue. */
+static void poll_idle(struct m *m) {
+    struct net_batch events;
+    while (!m->p && poller_wait(&events)) {
+        bool due = timers_next() <= nanotime();
+        if (!due && !events.n)
+            continue; /* an earlier deadline was added */
+        bool got = take_idle_p(m);
+        uint32_t n = net_batch_ready(&events);
+        if (got && n)
+            p_count(m->p, CNT_NETPOLL);
+        if (!got && (due || n))
+            break; /* every P has an M, which looks at timers, events and the global queue itself */
+        if (!got)
+            continue;
+        timers_check(m->p);
+        if (timers_next() != TIME_FOREVER)
+            wakep(); /* somebody has to sleep for the rest */
+    }
+}
+
 static struct g *find_runnable(struct m *m, bool *inherit) {
     for (;;) {
         if (!m->p)
@@ -613,16 +711,7 @@ static struct g *find_runnable(struct m *m, bool *inherit) {
         /* What came while it held its P; from here on the handler sees to it itself. */
         if (atomic_load_explicit(&m->attention, memory_order_relaxed))
             section_attend(m->g0);
-        while (!m->p && poller_wait()) {
-            /* A deadline is due, or an earlier one was added. */
-            if (timers_next() > nanotime())
-                continue;
-            if (!take_idle_p(m))
-                break; /* every P has an M, which looks at the timers itself */
-            timers_check(m->p);
-            if (timers_next() != TIME_FOREVER)
-                wakep(); /* somebody has to sleep for the rest */
-        }
+        poll_idle(m);
     }
 }
 

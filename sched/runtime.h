@@ -13,8 +13,11 @@
 #define GTHREAD_RUNTIME_H
 
 #include "arch.h"
+#include "sched/netpoll.h"
 #include "sched/sched.h"
 #include "syscall.h"
+
+#include <sys/epoll.h>
 
 #define likely(x) __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
@@ -148,6 +151,7 @@ enum p_counter {
     CNT_HANDOFF, /* P given away before or during a system call */
     CNT_TIMER,   /* deadlines that fired */
     CNT_PREEMPT, /* Gs stopped in the middle of their code */
+    CNT_NETPOLL, /* looks at epoll that found something */
     CNT_CREATE,
     CNT_EXIT,
     P_COUNTERS
@@ -160,6 +164,7 @@ struct p {
     struct p *idlelink;
     struct m *_Atomic m;
     uint64_t rng;
+    int32_t io_in;   /* calls on descriptors until the next look for events */
     int32_t look_in; /* switches until the next look around (proc.c) */
     uint32_t looks;
     bool global_due;            /* g0 is to look at the global queue first */
@@ -219,6 +224,7 @@ struct sched {
     /* the idle M that sleeps until the next timer (idle.c) */
     _Atomic uint64_t poll_until; /* 0: nobody polls */
     _Atomic uint32_t poll_seq;   /* bumped to wake it */
+    _Atomic bool poll_on_futex;  /* it sleeps on poll_seq, not in epoll */
 
     /* signals (signal.c) */
     _Atomic uint64_t unwanted; /* that no live G lets through: blocked in the kernel on all Ms */
@@ -337,6 +343,8 @@ struct g *globq_get_locked(struct p *p, uint32_t max);
 
 /* proc.c */
 void g_ready(struct g *g);
+/* Readies all of the list, in its order, behind what is queued; returns how many. */
+uint32_t ready_batch(struct wake_list *l);
 void queue_runnable(struct g *g);                   /* status RUNNABLE, in no queue yet */
 void sched_switch(struct g *from, enum finish fin); /* away from a G: to the next one */
 void switch_finish(struct m *m);                    /* first thing on the incoming side */
@@ -359,9 +367,38 @@ void m_need_more(void); /* asks the template thread for one more idle M */
 void m_reset_child(void);
 
 /* idle.c */
-bool poller_wait(void); /* sleeps as the poller; false: somebody else polls */
+/* Sleeps as the poller and fetches events into b; false: somebody else polls, or there is nothing
+ * to wait for. */
+struct net_batch;
+bool poller_wait(struct net_batch *b);
 void poller_timer_added(uint64_t when);
 void poller_break(void);
+
+/* netpoll.c */
+void net_deliver(int fd, uint32_t tag, uint8_t dirs, bool hup, struct wake_list *woken);
+bool net_rescues(void); /* are there any who may have to be helped? */
+bool net_rescue(void);  /* true: somebody waits who may have to be helped at the next look */
+void net_reset_child(void);
+
+/* netpoll_epoll.c */
+/* Events as epoll gave them. 64: more at once was measured to change nothing, and a look by a
+ * running G stands on its stack. */
+#define NET_BATCH 64
+struct net_batch {
+    int n;
+    struct epoll_event ev[NET_BATCH];
+};
+bool net_running(void);
+/* Fetches events; waits until the deadline, 0: not at all. */
+void net_poll(struct net_batch *b, uint64_t deadline);
+uint32_t net_batch_ready(struct net_batch *b); /* wakes whom they are for; how many Gs */
+bool net_batch_broken(const struct net_batch *b);
+uint32_t net_poll_now(void);        /* both, without waiting. Section */
+bool net_poll_due(uint64_t cycles); /* nobody polls, and nobody has looked for so long */
+void net_break(void);               /* makes the poller return, or not sleep */
+void net_break_seen(void);
+void net_arm_once(struct net_desc *d, int fd, uint8_t dirs);
+void net_epoll_reset_child(void);
 
 /* timer.c */
 void timer_add(struct p *p, struct g *g, uint64_t when, uint32_t seq);

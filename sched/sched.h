@@ -213,6 +213,10 @@ void sched_preempted(void);
  * program may repeat in a loop until another thread has done something make use of it. Any. */
 void g_yield_if_asked(void);
 
+/* After a call on a descriptor: the same, and now and then a look for the events that others wait
+ * for. G. */
+void g_io_done(void);
+
 /* ---- the parking lot ---- */
 
 enum park_result {
@@ -233,6 +237,9 @@ enum park_reason {
     WAIT_JOIN,
     WAIT_SLEEP,
     WAIT_FUTEX,
+    WAIT_NET_IN,
+    WAIT_NET_OUT,
+    WAIT_POLL,
     WAIT_SYSCALL,
     WAIT_SIGNAL,
     WAIT_REASONS
@@ -329,6 +336,9 @@ bool syscall_enter_block(void);
 void syscall_exit(void);
 /* Is the caller in a bracket: a signal handler, or libc's own code in it? */
 bool syscall_inside(void);
+/* May the caller park: a goroutine outside of any bracket? If not, a blocking call is the kernel's
+ * business. */
+bool g_may_park(void);
 
 /* ---- time and counters ---- */
 

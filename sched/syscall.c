@@ -99,6 +99,11 @@ void syscall_exit(void) {
     chaos_point("a system call");
 }
 
+bool g_may_park(void) {
+    struct g *g = getg();
+    return g && !g->is_g0 && status_of(g) == G_RUNNING;
+}
+
 bool syscall_inside(void) {
     struct g *g = getg();
     return g && status_of(g) == G_SYSCALL;

@@ -5,6 +5,7 @@
  *   (preempt_running),
  * - wakes an M for a queue that stood still (the net under proc.c's wake-up rule) and for
  *   deadlines that nobody fired,
+ * - looks for events that nobody looks for, and after waits that epoll knows nothing of,
  * - prints the schedule trace.
  *
  * It looks every 20 us, after 50 looks without finding anything ever more rarely down to every
@@ -39,7 +40,16 @@ struct look {
     uint64_t cpu_ns;      /* the CPU time of its M then */
 };
 
+/* In arch_cycles, of 2-3 GHz: 10 ms as Go, and 100 us. */
+#define NET_BUSY_CYCLES 25000000
+#define NET_IDLE_CYCLES 250000
+/* A descriptor that has left the process is noticed after twice this; each look costs some ten us,
+ * and events for those that have waited so long. */
+#define RESCUE_NS (100 * NSEC_PER_MSEC)
+#define RESCUE_IDLE_NS (10 * NSEC_PER_MSEC) /* the same when all Ps are idle */
+
 static struct look *looks;
+static uint64_t rescued_at;
 
 static uint32_t idle_ps(void) { return atomic_load_explicit(&sched.npidle, memory_order_seq_cst); }
 
@@ -142,10 +152,26 @@ static bool look_at(struct p *p, struct look *l, uint64_t now) {
     return found;
 }
 
+/* Events that nobody has looked for: if a P is idle, an M becomes the poller; if all run long, the
+ * Gs are queued for them. And the waits that nobody but us may end. */
+static void look_at_net(uint64_t now) {
+    if (net_poll_due(idle_ps() ? NET_IDLE_CYCLES : NET_BUSY_CYCLES)) {
+        if (idle_ps())
+            wakep();
+        else
+            net_poll_now();
+    }
+    if (now - rescued_at >= RESCUE_NS) {
+        rescued_at = now;
+        net_rescue();
+    }
+}
+
 static bool look_at_all(uint64_t now) {
     bool found = false;
     for (uint32_t i = 0; i < sched.cfg.procs; i++)
         found |= look_at(&sched.allp[i], &looks[i], now);
+    look_at_net(now);
     uint64_t next = timers_next();
     if (next < now && now - next > SLICE_NS && idle_ps())
         wakep();
@@ -160,10 +186,21 @@ void sysmon_wake(void) {
         futex_wake(&sched.sysmon_asleep, 1);
 }
 
+/* True until the waits that may need it have been helped: nobody would do it while we sleep. Not at
+ * once, for a program that is idle for a moment only. */
+static bool rescue_is_due(uint64_t now) {
+    if (!net_rescues())
+        return false;
+    if (now - rescued_at < RESCUE_IDLE_NS)
+        return true;
+    rescued_at = now;
+    return net_rescue();
+}
+
 /* Sleeps until a P is taken from idle. sysmon_asleep and npidle are a Dekker pair: whoever takes
  * the last idle P lowers npidle (seq_cst) and then reads sysmon_asleep. */
-static bool deep_sleep(void) {
-    if (sched.cfg.schedtrace_ms || idle_ps() != sched.cfg.procs)
+static bool deep_sleep(uint64_t now) {
+    if (sched.cfg.schedtrace_ms || idle_ps() != sched.cfg.procs || rescue_is_due(now))
         return false;
     atomic_store_explicit(&sched.sysmon_asleep, 1, memory_order_seq_cst);
     if (idle_ps() == sched.cfg.procs)
@@ -194,7 +231,7 @@ void sysmon_main(void *arg) {
         }
         if (sched.cfg.preempt_us)
             preempt_all(now);
-        if (deep_sleep()) {
+        if (deep_sleep(now)) {
             idle = 0;
             delay = TICK_MIN_NS;
             continue;

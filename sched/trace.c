@@ -16,10 +16,10 @@ uint64_t nanotime(void) {
 }
 
 static const char *const counter_names[P_COUNTERS] = {
-    [CNT_SWITCH] = "switches",  [CNT_DIRECT] = "direct", [CNT_PARK] = "parks",
-    [CNT_YIELD] = "yields",     [CNT_STEAL] = "steals",  [CNT_SYSCALL] = "syscalls",
-    [CNT_HANDOFF] = "handoffs", [CNT_TIMER] = "timers",  [CNT_CREATE] = "creates",
-    [CNT_PREEMPT] = "preempts", [CNT_EXIT] = "exits",
+    [CNT_SWITCH] = "switches",  [CNT_DIRECT] = "direct",    [CNT_PARK] = "parks",
+    [CNT_YIELD] = "yields",     [CNT_STEAL] = "steals",     [CNT_SYSCALL] = "syscalls",
+    [CNT_HANDOFF] = "handoffs", [CNT_TIMER] = "timers",     [CNT_CREATE] = "creates",
+    [CNT_EXIT] = "exits",       [CNT_NETPOLL] = "netpolls", [CNT_PREEMPT] = "preempts",
 };
 
 void stat_count(enum stat_event e) {

@@ -5,7 +5,7 @@
  * call is for (GIVE). Without a goroutine it is libc's alone. libc's functions keep errno, their
  * arguments' checks, and being cancellation points.
  */
-#include "shim/shim.h"
+#include "shim/pair.h"
 
 #include <fcntl.h>
 #include <mqueue.h>
@@ -41,7 +41,7 @@
         return LIBC_CALL_BLOCK(next(name) args);                                                   \
     }
 
-/* A multiplexer that is only asked, not waited on, keeps the P. */
+/* A call that is only asked, not waited on, keeps the P. */
 #define GIVE_UNLESS(asks, ret, name, params, args)                                                 \
     SHIM_API ret shim_##name params {                                                              \
         if (!getg())                                                                               \
@@ -49,63 +49,17 @@
         return asks ? LIBC_CALL(next(name) args) : LIBC_CALL_BLOCK(next(name) args);               \
     }
 
-/* ---- reading and writing ---- */
+/* ---- reading and writing at a place ---- */
 
 typedef const struct iovec *iov;
 
-KEEP(ssize_t, read, (int fd, void *b, size_t n), (fd, b, n))
-KEEP(ssize_t, write, (int fd, const void *b, size_t n), (fd, b, n))
 KEEP(ssize_t, pread, (int fd, void *b, size_t n, off_t at), (fd, b, n, at))
 KEEP(ssize_t, pwrite, (int fd, const void *b, size_t n, off_t at), (fd, b, n, at))
-KEEP(ssize_t, readv, (int fd, iov v, int n), (fd, v, n))
-KEEP(ssize_t, writev, (int fd, iov v, int n), (fd, v, n))
 KEEP(ssize_t, preadv, (int fd, iov v, int n, off_t at), (fd, v, n, at))
 KEEP(ssize_t, pwritev, (int fd, iov v, int n, off_t at), (fd, v, n, at))
-KEEP(ssize_t, preadv2, (int fd, iov v, int n, off_t at, int fl), (fd, v, n, at, fl))
-KEEP(ssize_t, pwritev2, (int fd, iov v, int n, off_t at, int fl), (fd, v, n, at, fl))
-KEEP(ssize_t, __read_chk, (int fd, void *b, size_t n, size_t size), (fd, b, n, size))
 KEEP(ssize_t, __pread_chk, (int fd, void *b, size_t n, off_t at, size_t size), (fd, b, n, at, size))
 
-/* ---- sockets ---- */
-
-KEEP(ssize_t, recv, (int fd, void *b, size_t n, int fl), (fd, b, n, fl))
-KEEP(ssize_t, __recv_chk, (int fd, void *b, size_t n, size_t size, int fl), (fd, b, n, size, fl))
-KEEP(ssize_t, recvfrom, (int fd, void *b, size_t n, int fl, struct sockaddr *from, socklen_t *len),
-     (fd, b, n, fl, from, len))
-KEEP(ssize_t, recvmsg, (int fd, struct msghdr *m, int fl), (fd, m, fl))
-KEEP(int, recvmmsg, (int fd, struct mmsghdr *m, unsigned n, int fl, struct timespec *t),
-     (fd, m, n, fl, t))
-KEEP(ssize_t, send, (int fd, const void *b, size_t n, int fl), (fd, b, n, fl))
-KEEP(ssize_t, sendto,
-     (int fd, const void *b, size_t n, int fl, const struct sockaddr *to, socklen_t len),
-     (fd, b, n, fl, to, len))
-KEEP(ssize_t, sendmsg, (int fd, const struct msghdr *m, int fl), (fd, m, fl))
-KEEP(int, sendmmsg, (int fd, struct mmsghdr *m, unsigned n, int fl), (fd, m, n, fl))
-KEEP(int, connect, (int fd, const struct sockaddr *a, socklen_t len), (fd, a, len))
-GIVE(int, accept, (int fd, struct sockaddr *a, socklen_t *len), (fd, a, len))
-GIVE(int, accept4, (int fd, struct sockaddr *a, socklen_t *len, int fl), (fd, a, len, fl))
-
-/* ---- multiplexers ---- */
-
 #define IS_ZERO(t) ((t) && !(t)->tv_sec && !(t)->tv_nsec)
-
-GIVE_UNLESS(timeout == 0, int, poll, (struct pollfd * p, nfds_t n, int timeout), (p, n, timeout))
-GIVE_UNLESS(IS_ZERO(t), int, ppoll,
-            (struct pollfd * p, nfds_t n, const struct timespec *t, const sigset_t *m),
-            (p, n, t, m))
-GIVE_UNLESS((t && !t->tv_sec && !t->tv_usec), int, select,
-            (int n, fd_set *r, fd_set *w, fd_set *e, struct timeval *t), (n, r, w, e, t))
-GIVE_UNLESS(IS_ZERO(t), int, pselect,
-            (int n, fd_set *r, fd_set *w, fd_set *e, const struct timespec *t, const sigset_t *m),
-            (n, r, w, e, t, m))
-GIVE_UNLESS(timeout == 0, int, epoll_wait, (int fd, struct epoll_event *ev, int n, int timeout),
-            (fd, ev, n, timeout))
-GIVE_UNLESS(timeout == 0, int, epoll_pwait,
-            (int fd, struct epoll_event *ev, int n, int timeout, const sigset_t *m),
-            (fd, ev, n, timeout, m))
-GIVE_UNLESS(IS_ZERO(t), int, epoll_pwait2,
-            (int fd, struct epoll_event *ev, int n, const struct timespec *t, const sigset_t *m),
-            (fd, ev, n, t, m))
 
 /* ---- processes ---- */
 
@@ -126,40 +80,23 @@ KEEP(int, fdatasync, (int fd), (fd))
 KEEP(int, msync, (void *at, size_t n, int fl), (at, n, fl))
 KEEP(int, flock, (int fd, int op), (fd, op))
 KEEP(int, lockf, (int fd, int cmd, off_t len), (fd, cmd, len))
-KEEP(ssize_t, sendfile, (int to, int from, off_t *at, size_t n), (to, from, at, n))
-KEEP(ssize_t, splice, (int in, off64_t *ai, int out, off64_t *ao, size_t n, unsigned fl),
-     (in, ai, out, ao, n, fl))
 KEEP(ssize_t, copy_file_range, (int in, off64_t *ai, int out, off64_t *ao, size_t n, unsigned fl),
      (in, ai, out, ao, n, fl))
 KEEP(int, tcdrain, (int fd), (fd))
 
-/* open and fcntl take one more argument for some commands; libc's own versions read it from the
- * same register whether it was given or not. */
-static long third_argument(va_list ap) { return va_arg(ap, long); }
-
-#define OPEN(name, params, args, last)                                                             \
-    SHIM_API int shim_##name params {                                                              \
-        va_list ap;                                                                                \
-        va_start(ap, last);                                                                        \
-        long arg = third_argument(ap);                                                             \
-        va_end(ap);                                                                                \
-        if (!getg())                                                                               \
-            return next(name) args;                                                                \
+/* These move data between descriptors, in the kernel, untold (pair.c). */
+#define MOVES(name, from, to, params, args)                                                        \
+    SHIM_API ssize_t shim_##name params {                                                          \
+        pair_end_fd(from);                                                                         \
+        pair_end_fd(to);                                                                           \
         return LIBC_CALL(next(name) args);                                                         \
     }
 
-OPEN(open, (const char *path, int flags, ...), (path, flags, arg), flags)
-OPEN(openat, (int dir, const char *path, int flags, ...), (dir, path, flags, arg), flags)
-
-SHIM_API int shim_fcntl(int fd, int cmd, ...) {
-    va_list ap;
-    va_start(ap, cmd);
-    long arg = third_argument(ap);
-    va_end(ap);
-    if (!getg() || (cmd != F_SETLKW && cmd != F_OFD_SETLKW))
-        return next(fcntl)(fd, cmd, arg);
-    return LIBC_CALL(next(fcntl)(fd, cmd, arg));
-}
+MOVES(sendfile, from, to, (int to, int from, off_t *at, size_t n), (to, from, at, n))
+MOVES(splice, in, out, (int in, off64_t *ai, int out, off64_t *ao, size_t n, unsigned fl),
+      (in, ai, out, ao, n, fl))
+MOVES(tee, in, out, (int in, int out, size_t n, unsigned fl), (in, out, n, fl))
+MOVES(vmsplice, fd, fd, (int fd, const struct iovec *v, size_t n, unsigned fl), (fd, v, n, fl))
 
 /* ---- queues and semaphores between processes ---- */
 

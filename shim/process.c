@@ -11,6 +11,7 @@
  * Children inherit the mask of the G, which the kernel does not know: it is shown to it before the
  * calls here, and what the program ignores is ignored in the kernel before an exec (S3).
  */
+#include "shim/fd.h"
 #include "shim/inherit.h"
 #include "shim/signal.h"
 
@@ -44,6 +45,7 @@ static void mask_take_back(struct thread *t) {
 /* The running M shows to what comes of the next call what belongs to its G: until inherit_end. A
  * section meanwhile, so that the G stays on it. gives_p: the call may take long. */
 static void inherit_begin(struct thread *t, struct inherit_saved *saved, bool gives_p) {
+    fd_all_shared();
     section_begin();
     sig_export_ignored();
     if (gives_p)
@@ -282,7 +284,7 @@ SHIM_API int shim_posix_spawnp(pid_t *pid, const char *file, const posix_spawn_f
     return SPAWN(next(posix_spawnp)(pid, file, fa, attr, argv, envp));
 }
 SHIM_API FILE *shim_popen(const char *command, const char *mode) {
-    return SPAWN(next(popen)(command, mode));
+    return stream_born(SPAWN(next(popen)(command, mode)));
 }
 
 /* system(3). libc's own would change the kernel's mask and actions over a long wait, in which this
@@ -371,5 +373,8 @@ SHIM_API int shim_system(const char *command) {
 }
 
 SHIM_API int shim_pclose(FILE *f) {
-    return getg() ? LIBC_CALL_BLOCK(next(pclose)(f)) : next(pclose)(f);
+    if (!g_may_park())
+        return next(pclose)(f);
+    fd_forget(fileno(f));
+    return LIBC_CALL_BLOCK(next(pclose)(f));
 }

@@ -24,6 +24,8 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <signal.h>
+#include <sys/socket.h>
 #include <sys/types.h>
 #include <time.h>
 
@@ -137,6 +139,7 @@ struct thread *thread_find(pthread_t t);
 
 /* Starts the runtime at the first thread creation. True if it runs; false: libc's own threads. */
 bool runtime_start(void);
+void shim_before_fork(void);
 void shim_reset_child(void);
 /* Does this system call return in a child with memory of its own? */
 bool process_is_fork(long nr, long a);
@@ -232,6 +235,14 @@ static inline uintptr_t jmp_buf_sp(const long *regs) {
 
 /* ---- prototypes that glibc's headers hide (fortified callers) ---- */
 ssize_t __read_chk(int fd, void *buf, size_t n, size_t size);
+ssize_t __recvfrom_chk(int fd, void *buf, size_t n, size_t size, int flags, struct sockaddr *from,
+                       socklen_t *len);
+struct pollfd;
+int __poll_chk(struct pollfd *p, unsigned long n, int timeout, size_t size);
+int __ppoll_chk(struct pollfd *p, unsigned long n, const struct timespec *t, const sigset_t *m,
+                size_t size);
+int __open_2(const char *path, int flags);
+int __openat_2(int dir, const char *path, int flags);
 ssize_t __pread_chk(int fd, void *buf, size_t n, off_t at, size_t size);
 ssize_t __pread64_chk(int fd, void *buf, size_t n, off64_t at, size_t size);
 ssize_t __recv_chk(int fd, void *buf, size_t n, size_t size, int flags);

@@ -9,6 +9,7 @@
  * then wakes whom it has found. (1), (2) and the sender's part are under sig_lock: so a signal is
  * seen in (2), or finds the waiter on the list.
  */
+#include "shim/fd.h"
 #include "shim/sigwait.h"
 #include "shim/signal.h"
 
@@ -266,5 +267,5 @@ static void hold_in_kernel(uint64_t set) {
 SHIM_API int shim_signalfd(int fd, const sigset_t *mask, int flags) {
     if (signal_own() && getg())
         hold_in_kernel(sig_set_of(mask) & ~SIG_UNBLOCKABLE);
-    return next(signalfd)(fd, mask, flags);
+    return fd_born(next(signalfd)(fd, mask, flags));
 }

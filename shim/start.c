@@ -6,6 +6,7 @@
  * says why.
  */
 #include "shim/config.h"
+#include "shim/fd.h"
 #include "shim/inherit.h"
 #include "shim/mapping.h"
 #include "shim/signal.h"
@@ -181,6 +182,12 @@ bool runtime_start(void) {
     while ((s = atomic_load_explicit(&started, memory_order_acquire)) == STARTING)
         futex_sleep(&started, STARTING, FUTEX_FOREVER);
     return s == RUNS;
+}
+
+/* The child has all descriptors too. */
+void shim_before_fork(void) {
+    if (fd_tracked())
+        fd_all_shared();
 }
 
 /* In the child of a fork, on its only thread: it is now a process that has not started a runtime;

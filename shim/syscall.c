@@ -3,6 +3,7 @@
  * Numbers that the runtime gives a meaning of its own, or that wait, are listed; all others go to
  * the kernel as they are.
  */
+#include "shim/fd.h"
 #include "shim/futex.h"
 #include "shim/inherit.h"
 #include "shim/mapping.h"
@@ -13,53 +14,16 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* Calls that may block: the bracket with the P kept. */
+/* Other calls that may block: the bracket with the P kept. */
 static const bool may_block[512] = {
-    [SYS_read] = true,
-    [SYS_write] = true,
-    [SYS_readv] = true,
-    [SYS_writev] = true,
-    [SYS_pread64] = true,
-    [SYS_pwrite64] = true,
-    [SYS_preadv] = true,
-    [SYS_pwritev] = true,
-    [SYS_recvfrom] = true,
-    [SYS_recvmsg] = true,
-    [SYS_recvmmsg] = true,
-    [SYS_sendto] = true,
-    [SYS_sendmsg] = true,
-    [SYS_sendmmsg] = true,
-    [SYS_accept] = true,
-    [SYS_accept4] = true,
-    [SYS_connect] = true,
-    [SYS_poll] = true,
-    [SYS_ppoll] = true,
-    [SYS_select] = true,
-    [SYS_pselect6] = true,
-    [SYS_epoll_wait] = true,
-    [SYS_epoll_pwait] = true,
-    [SYS_epoll_pwait2] = true,
-    [SYS_wait4] = true,
-    [SYS_waitid] = true,
-    [SYS_nanosleep] = true,
-    [SYS_clock_nanosleep] = true,
-    [SYS_fsync] = true,
-    [SYS_fdatasync] = true,
-    [SYS_flock] = true,
-    [SYS_msync] = true,
-    [SYS_open] = true,
-    [SYS_openat] = true,
-    [SYS_sendfile] = true,
-    [SYS_splice] = true,
-    [SYS_msgrcv] = true,
-    [SYS_msgsnd] = true,
-    [SYS_semop] = true,
-    [SYS_semtimedop] = true,
-    [SYS_mq_timedreceive] = true,
-    [SYS_mq_timedsend] = true,
-    [SYS_io_uring_enter] = true,
-    [SYS_io_getevents] = true,
-    [SYS_getrandom] = true,
+    [SYS_pread64] = true,        [SYS_pwrite64] = true,        [SYS_preadv] = true,
+    [SYS_pwritev] = true,        [SYS_connect] = true,         [SYS_wait4] = true,
+    [SYS_waitid] = true,         [SYS_nanosleep] = true,       [SYS_clock_nanosleep] = true,
+    [SYS_fsync] = true,          [SYS_fdatasync] = true,       [SYS_flock] = true,
+    [SYS_msync] = true,          [SYS_sendfile] = true,        [SYS_splice] = true,
+    [SYS_msgrcv] = true,         [SYS_msgsnd] = true,          [SYS_semop] = true,
+    [SYS_semtimedop] = true,     [SYS_mq_timedreceive] = true, [SYS_mq_timedsend] = true,
+    [SYS_io_uring_enter] = true, [SYS_io_getevents] = true,    [SYS_getrandom] = true,
 };
 
 /* Calls about what belongs to the G and not to the M. */
@@ -133,6 +97,8 @@ SHIM_API long shim_syscall(long nr, long a, long b, long c, long d, long e, long
     struct thread *t = thread_self();
     if (nr == SYS_futex)
         r = futex_call(a, b, c, d, e, f);
+    else if (t && syscall_fd(nr, a, b, c, d, e, f, &r))
+        ;
     else if (nr == SYS_gettid && t)
         r = t->tid;
     else if (nr == SYS_sched_yield && g_yield())

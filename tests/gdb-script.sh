@@ -58,7 +58,7 @@ look() {
         -ex 'goroutine 3 nonsense' -ex 'goroutine all bt' -ex 'goroutine 99 bt' -ex 'goroutine 1' \
         -ex frame
     expect "$out" \
-        '^. +1 +[0-9]+ +parked +syscall: LWP [0-9]+ +.*read' \
+        '^. +1 +[0-9]+ +parked +waiting: net read 0x[0-9a-f]+ main ' \
         ' in-sleep +waiting: sleep +pause_ms ' \
         '^  3 +[0-9]+ +in-cond +waiting: cond 0x[0-9a-f]+ <cond> wait_in_cond ' \
         ' in-mutex +waiting: mutex 0x[0-9a-f]+ <mutex> wait_in_mutex ' \
