@@ -18,6 +18,7 @@
  *   4. A deadline is armed only after 1, so the timer always finds the waiter; a timer that fires
  *      late finds another seq and does nothing. seq is read under the bucket lock while linked.
  */
+#include "sched/debug.h"
 #include "sched/runtime.h"
 
 #include <errno.h>
@@ -293,6 +294,7 @@ static const char *const reason_names[WAIT_REASONS] = {
     [WAIT_ONCE] = "once",     [WAIT_JOIN] = "join",       [WAIT_SLEEP] = "sleep",
     [WAIT_FUTEX] = "futex",   [WAIT_SYSCALL] = "syscall", [WAIT_SIGNAL] = "signal",
 };
+DEBUG_NAMES("reason.names", reason_names);
 
 const char *park_reason_name(enum park_reason r) {
     return r < WAIT_REASONS ? reason_names[r] : "?";

@@ -2,6 +2,7 @@
  *
  * Everything here reads without locks and may see a state in change: good enough for people.
  */
+#include "sched/debug.h"
 #include "sched/runtime.h"
 
 #include <stdio.h>
@@ -77,6 +78,7 @@ static const char *const status_names[G_STATUSES] = {
     [G_PARKING] = "waiting", [G_READIED] = "runnable",  [G_WAITING] = "waiting",
     [G_SYSCALL] = "syscall", [G_DEAD] = "dead",
 };
+DEBUG_NAMES("status.names", status_names);
 
 static bool dump_one(struct g *g, void *arg) {
     uint32_t s = status_of(g);

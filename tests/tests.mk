@@ -50,10 +50,10 @@ TEST_DRAW = draw=$$(tests/draw-config) && eval "$$draw"
 .PHONY: tests check check-all check-nptl stress torture
 tests: $(TEST_BUILD)/run $(TEST_PROGS) ## build the tests
 
-check: $(LIB) tests ## all tests on NPTL, with one P, with two, and as drawn for this commit
+check: all tests ## all tests on NPTL, with one P, with two, and as drawn for this commit
 	@$(TEST_DRAW) && GTHREAD_TEST_CONFIGS="nptl p1 p2 drawn" $(TEST_RUN)
 
-check-all: $(LIB) tests ## all tests under every configuration
+check-all: all tests ## all tests under every configuration
 	@$(TEST_DRAW) && GTHREAD_TEST_CONFIGS="nptl p1 p2 p8 prctl chaos1 chaos2 drawn" $(TEST_RUN)
 
 check-nptl: tests ## the test programs on plain NPTL: are the tests themselves right?

@@ -6,7 +6,6 @@
 bool arch_fsgsbase;
 
 extern const char arch_switch_end[];
-void arch_entry(void);
 
 /* AT_HWCAP2 bit 1: the kernel lets user code write the FS base (HWCAP2_FSGSBASE). */
 #define HWCAP2_FSGSBASE 2UL
