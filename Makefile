@@ -91,9 +91,12 @@ lint: $(GEN) ## clang-format and clang-tidy without complaint
 	$(Q)clang-tidy --quiet --warnings-as-errors='*' $(filter %.c,$(SRCS)) -- $(LIB_CFLAGS)
 	$(Q)clang-tidy --quiet --warnings-as-errors='*' $(CMD_SRCS) -- $(CMD_CFLAGS) -I$(BUILD)/gen
 
-install: $(LIB) ## DESTDIR, PREFIX, LIBDIR
+install: all ## DESTDIR, PREFIX, LIBDIR
 	install -D -m 755 $(LIB) $(DESTDIR)$(LIBDIR)/libgthread.so
 	install -D -m 644 tools/gthread-gdb.py $(DESTDIR)$(LIBDIR)/libgthread.so-gdb.py
+	install -D -m 755 $(CMD) $(DESTDIR)$(PREFIX)/bin/gthread
+	install -D -m 644 docs/gthread.1 $(DESTDIR)$(PREFIX)/share/man/man1/gthread.1
+	install -D -m 644 tools/completion/gthread $(DESTDIR)$(PREFIX)/share/bash-completion/completions/gthread
 
 clean: ## remove the build folder
 	rm -rf $(BUILD)

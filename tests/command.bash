@@ -3,7 +3,7 @@
 # They print `ok NAME`, or what is wrong and `not ok NAME`. KEEP=1 keeps the files.
 set -u
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
-build=${BUILD:-build}
+build=$(realpath "${BUILD:-build}")
 deadline=60 # seconds for each step
 dir=$(mktemp -d)
 children=()

@@ -35,3 +35,5 @@ Test(tools, instructions) { run_script("instructions.sh"); }
 Test(tools, command_run) { run_script("command-run.sh"); }
 Test(tools, command_dump) { run_script("command-dump.sh"); }
 Test(tools, command_check) { run_script("command-check.sh"); }
+Test(tools, command_compare) { run_script("command-compare.sh"); }
+Test(tools, docs_examples) { run_script("docs-examples.sh"); }

@@ -4,7 +4,6 @@
 #include "gthread.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -45,14 +44,10 @@ _Noreturn void launch_exec(const struct launch *l) {
         set("GTHREAD_STATS", "1");
     if (l->off)
         set("GTHREAD", "off");
+    if (l->input && dup2(l->input, 0) < 0)
+        die(EXIT_GTHREAD, "stdin: %s", strerror(errno));
     if (l->output && dup2(l->output, 1) < 0)
         die(EXIT_GTHREAD, "stdout: %s", strerror(errno));
-    if (l->quiet) {
-        int null = open("/dev/null", O_WRONLY);
-        if (null < 0 || dup2(null, 2) < 0)
-            die(EXIT_GTHREAD, "/dev/null: %s", strerror(errno));
-        close(null);
-    }
     execv(program, l->argv);
     /* A script without #! is the shell's, as for execvp. */
     if (errno == ENOEXEC) {

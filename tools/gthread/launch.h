@@ -12,8 +12,7 @@ struct launch {
     const char *preload_in;    /* the variable that carries the path; NULL: LD_PRELOAD */
     const char *procs, *debug; /* GTHREAD_PROCS, GTHREAD_DEBUG; NULL: as inherited */
     bool small, stats, off;
-    int output; /* its stdout; 0: as ours */
-    bool quiet; /* stderr goes to /dev/null */
+    int input, output; /* its stdin, stdout; 0: as ours */
 };
 
 /* Becomes the program. Dies (126, 127) if it cannot be run. */
@@ -31,6 +30,8 @@ struct measures {
 
 /* Starts the program; returns its pid. It leads a process group of its own if `group`. */
 pid_t measure_start(const struct launch *l, struct measures *m, bool group);
+/* Counts its kernel threads. */
+void measure_look(pid_t pid, struct measures *m);
 /* Looks at it now and then until it ends, or (seconds > 0) until the time is over: false. */
 bool measure_wait(pid_t pid, struct measures *m, double seconds);
 

@@ -97,6 +97,12 @@ static void account(struct measures *m, const struct rusage *use) {
     m->peak = (double)use->ru_maxrss * 1024;
 }
 
+void measure_look(pid_t pid, struct measures *m) {
+    int threads = threads_below(pid, 0);
+    if (threads > m->threads)
+        m->threads = threads;
+}
+
 bool measure_wait(pid_t pid, struct measures *m, double seconds) {
     struct rusage use;
     double end = seconds > 0 ? now() + seconds : 1e300;
@@ -106,9 +112,7 @@ bool measure_wait(pid_t pid, struct measures *m, double seconds) {
     struct pollfd wait = {.fd = fd, .events = POLLIN};
     bool ended = false;
     for (int looks = 0; !ended && now() < end; looks++) {
-        int threads = threads_below(pid, 0);
-        if (threads > m->threads)
-            m->threads = threads;
+        measure_look(pid, m);
         ended = poll(&wait, 1, looks < LOOKS_FIRST ? LOOK_FIRST_MS : LOOK_MS) == 1;
     }
     close(fd);
