@@ -32,7 +32,7 @@ CMD_LIBS = -lunwind-x86_64 -ldw -lelf -ljansson -lcapstone -lm
 
 Q := $(if $(V),,@)
 
-.PHONY: all deps demo check check-all stress bench format lint install clean help
+.PHONY: all deps demo check check-all stress bench compat format lint install clean help
 all: $(LIB) $(LIB)-gdb.py $(CMD)
 
 $(GEN): interpose/symbols.tab tools/gen-symbols
@@ -82,6 +82,10 @@ demo: $(LIB) ## run a real program with and without the preload, print before an
 
 bench: $(LIB) ## the micro-benchmarks, as ratios to NPTL
 	$(Q)tests/bench/run $(LIB)
+
+# What to run is said by COMPAT, e.g. COMPAT='--suites all --programs none'; compat/compat --list, --help.
+compat: all ## real programs and two short conformance suites; writes compat/report/index.html
+	@compat/compat --library $(LIB) --command $(CMD) $(COMPAT)
 
 format: ## clang-format all sources
 	$(Q)clang-format -i $$(git ls-files '*.c' '*.h' '*.cc')

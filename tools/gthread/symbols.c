@@ -72,9 +72,12 @@ static void look_up(struct target *t, uint64_t address, bool data, struct place 
         return;
     place->function = demangled(keep(name));
     place->offset = offset;
+    /* The nearest line before the address; one of another function, if this one has no lines. */
+    Dwarf_Addr at = 0;
     Dwfl_Line *line = data ? NULL : dwfl_module_getsrc(module, address);
-    if (line)
-        place->file = keep(dwfl_lineinfo(line, NULL, &place->line, NULL, NULL, NULL));
+    const char *file = line ? dwfl_lineinfo(line, &at, &place->line, NULL, NULL, NULL) : NULL;
+    if (file && at >= address - offset)
+        place->file = keep(file);
 }
 
 /* ---- the cache ---- */
