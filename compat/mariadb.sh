@@ -9,8 +9,9 @@ mariadb_start() { # PORT
         --max-connections=6000 --back-log=2000 --skip-log-bin --thread-cache-size=16 --open-files-limit=19000 \
         --innodb-flush-log-at-trx-commit=2
     wait_port "$1"
-    query "create user load@'127.0.0.1'; create user load@localhost; create database load_db;
-        grant all on load_db.* to load@'127.0.0.1'; grant all on load_db.* to load@localhost"
+    query "create user tester@'127.0.0.1'; create user tester@localhost; create database load_db;
+        grant all on load_db.* to tester@'127.0.0.1'; grant all on load_db.* to tester@localhost" ||
+        broken "cannot make a user"
 }
 query() {
     mariadb -N --socket="$FOLDER/socket" -uroot -e "$1"

@@ -114,5 +114,11 @@ one_line 125 'No such file' compare --json /nowhere/json true
 one_line 125 'No such file' compare --input /nowhere/input true
 one_line 125 'No space left' compare -n 1 --warmup 0 --json /dev/full true
 one_line 125 'No space left' compare -n 1 --warmup 0 --markdown /dev/full true
+one_line 125 'No space left' compare -n 1 --warmup 0 --svg /dev/full true
+(PATH=/nowhere && "$build/gthread" compare -n 1 --warmup 0 --svg "$dir/none" /bin/true) >"$dir/out" 2>"$dir/err"
+[ $? = 125 ] && expect err '^gthread compare: --svg needs gnuplot: No such file'
+# On a terminal it tells how far it is.
+script -qec "$build/gthread compare -n 2 --warmup 1 true" /dev/null </dev/null >"$dir/out" 2>&1
+expect out 'pair 1 of 3' 'pair 2 of 3, [0-9]+ s left'
 one_line 125 '--ready is for --load' compare --ready 80 true
 end

@@ -156,6 +156,16 @@ gthread 0 dump --ungrouped "$child"
 finish
 
 # Errors.
+if [ "$(id -u)" = 0 ]; then
+    sleep 1000 &
+    root=$!
+    children+=("$root")
+    chmod 755 "$dir" && cp "$build/gthread" "$dir"
+    setpriv --reuid=65534 --regid=65534 --clear-groups "$dir/gthread" dump "$root" >"$dir/out" 2>"$dir/err"
+    [ $? = 125 ] || wrong "a process of root, as nobody: expected status 125"
+    expect err "^gthread dump: not permitted to trace process $root "
+    end_child "$root"
+fi
 sleep 1000 &
 plain=$!
 children+=("$plain")

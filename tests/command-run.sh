@@ -57,6 +57,11 @@ kill -TERM $!
 wait $!
 [ $? = 143 ] || wrong "expected SIGTERM to be passed on"
 
+# What cannot be preloaded runs all the same, and one line says so.
+printf 'int main(void) { return 5; }\n' >"$dir/s.c" && gcc -static -o "$dir/static" "$dir/s.c" || give_up "gcc -static"
+gthread 5 run "$dir/static"
+expect err '^gthread run: /.*/static: It is statically linked:'
+
 # Errors.
 one_line 127 'no such program' run no-such-program
 one_line 127 'No such file' run ./no-such-program

@@ -5,7 +5,7 @@
 . "${0%/*}/../mariadb.sh"
 port=23401
 mariadb_start $port
-load=(sysbench oltp_read_write --mysql-host=127.0.0.1 "--mysql-port=$port" --mysql-user=load --mysql-db=load_db
+load=(sysbench oltp_read_write --mysql-host=127.0.0.1 "--mysql-port=$port" --mysql-user=tester --mysql-db=load_db
     --tables=2 --table-size=5000)
 "${load[@]}" prepare >prepare.out 2>&1 || broken "sysbench prepare fails"
 before=$(query 'select count(*), sum(id) from load_db.sbtest1')

@@ -15,7 +15,7 @@ static volatile int stop;
 
 static MYSQL *open_connection(void) {
     MYSQL *c = mysql_init(NULL);
-    if (!c || !mysql_real_connect(c, "127.0.0.1", "load", "", NULL, (unsigned)port, NULL, 0)) {
+    if (!c || !mysql_real_connect(c, "127.0.0.1", "tester", "", NULL, (unsigned)port, NULL, 0)) {
         fprintf(stderr, "connect: %s\n", c ? mysql_error(c) : "no memory");
         exit(1);
     }

@@ -110,6 +110,13 @@ static bool check_kind(const struct image_facts *f) {
     return false;
 }
 
+void warn_of_no_effect(const char *program) {
+    struct image_facts f;
+    if (image_facts(program, false, &f) || !f.elf || check_kind(&f))
+        return;
+    warn_line("%s: %s", program, findings[nfindings - 1].text);
+}
+
 /* ---- it and its libraries ---- */
 
 static const char *const names_of_calls[SYSCALLS] = {

@@ -40,34 +40,31 @@ static struct options {
 
 /* Takes the library's own frames out: the first ones show how it waits, which the reason does
  * better, and the last ones how a thread starts. */
-static size_t drop_library(const struct runtime *r, uint64_t *pcs, size_t n, bool *exact) {
+static size_t drop_library(const struct runtime *r, uint64_t *pcs, size_t n) {
     size_t kept = 0;
-    for (size_t i = 0; i < n; i++) {
-        if (target_image(r->t, pcs[i]) == r->library)
-            *exact = *exact && i > 0;
-        else
+    for (size_t i = 0; i < n; i++)
+        if (target_image(r->t, pc_address(pcs[i])) != r->library)
             pcs[kept++] = pcs[i];
-    }
     return kept;
 }
 
 static void choose_frames(const struct runtime *r, struct goroutine *g) {
     if (!options.library)
-        g->npcs = drop_library(r, g->pcs, g->npcs, &g->exact);
+        g->npcs = drop_library(r, g->pcs, g->npcs);
     if (g->npcs > options.frames)
         g->npcs = options.frames;
 }
 
-static void print_frames(const struct runtime *r, const uint64_t *pcs, size_t n, bool exact) {
+static void print_frames(const struct runtime *r, const uint64_t *pcs, size_t n) {
     for (size_t i = 0; i < n; i++) {
-        const struct place *p = symbols_code(r->t, pcs[i], i > 0 || !exact);
+        const struct place *p = symbols_code(r->t, pcs[i]);
         printf("  #%-2zu ", i);
         if (p->function && p->file)
             printf("%s at %s:%d", p->function, p->file, p->line);
         else if (p->function)
             printf("%s+0x%lx", p->function, (unsigned long)p->offset);
         else
-            printf("0x%lx", (unsigned long)pcs[i]);
+            printf("0x%lx", (unsigned long)pc_address(pcs[i]));
         if (p->object)
             printf(" in %s", p->object);
         printf("\n");
@@ -119,12 +116,12 @@ static void print_state(const struct runtime *r, const struct goroutine *g, doub
 
 static void print_body(const struct runtime *r, const struct goroutine *g) {
     if (g->fresh) {
-        const struct place *p = symbols_code(r->t, g->start, false);
+        const struct place *p = symbols_code(r->t, g->start | PC_EXACT);
         printf("  not yet started: %s\n", p->function ? p->function : "?");
     } else if (g->problem) {
         printf("  no frames: %s\n", g->problem);
     }
-    print_frames(r, g->pcs, g->npcs, g->exact);
+    print_frames(r, g->pcs, g->npcs);
 }
 
 /* ---- groups ---- */
@@ -272,7 +269,7 @@ static void print_kernel_threads(const struct runtime *r) {
             continue;
         printf("\nkernel thread %d \"%s\" without a goroutine:\n", k->tid, k->comm);
         /* Its stack was read when the process was stopped only if it is a core file. */
-        print_frames(r, pcs, unwind(r->t, &k->regs, pcs, options.frames), true);
+        print_frames(r, pcs, unwind(r->t, &k->regs, pcs, options.frames));
     }
 }
 
@@ -303,9 +300,9 @@ static json_t *hex(uint64_t n) { return json_sprintf("0x%lx", (unsigned long)n);
 static json_t *json_frames(const struct runtime *r, const struct goroutine *g) {
     json_t *list = json_array();
     for (size_t i = 0; i < g->npcs; i++) {
-        const struct place *p = symbols_code(r->t, g->pcs[i], i > 0 || !g->exact);
-        json_t *f = json_pack("{s:o s:s* s:s* s:s*}", "pc", hex(g->pcs[i]), "function", p->function,
-                              "object", p->object, "file", p->file);
+        const struct place *p = symbols_code(r->t, g->pcs[i]);
+        json_t *f = json_pack("{s:o s:s* s:s* s:s*}", "pc", hex(pc_address(g->pcs[i])), "function",
+                              p->function, "object", p->object, "file", p->file);
         if (p->file)
             json_object_set_new(f, "line", json_integer(p->line));
         json_array_append_new(list, f);

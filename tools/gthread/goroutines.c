@@ -196,7 +196,6 @@ static void frames_of(struct target *t, const char *g, struct goroutine *to) {
     to->npcs = unwind(t, &regs, pcs, FRAMES_MAX);
     to->pcs = NEW_ARRAY(uint64_t, to->npcs);
     memcpy(to->pcs, pcs, to->npcs * sizeof *pcs);
-    to->exact = true;
     if (to->npcs < 2 && !to->lwp)
         to->problem = "its stack cannot be read";
 }

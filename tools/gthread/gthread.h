@@ -51,6 +51,10 @@ const char *library_path(const char *given);
 /* The path of the program as execvp finds it, to be freed; dies (126, 127) if it cannot be run. */
 char *program_find(const char *name);
 
+/* check.c: one line on stderr if the program cannot be preloaded, as far as its file's head tells.
+ */
+void warn_of_no_effect(const char *program);
+
 /* Progress on stderr: on a terminal one line that is overwritten, else nothing. */
 void progress(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void progress_end(void);

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -213,13 +214,11 @@ void report_json(const struct comparison *c, const char *file) {
 /* ---- the chart ----
  * A row for each metric: every pair's ratio as a dot, the interval as a bar. */
 
-static void print_chart(FILE *to, const struct comparison *c, const char *file) {
+static void print_chart(FILE *to, const struct comparison *c) {
     int rows = 0;
-    fprintf(to,
-            "set terminal svg size 760,360 font 'sans-serif,13' background 'white'\n"
-            "set output '%s'\nset logscale x\nset xlabel 'gthread / NPTL'\n"
-            "set format x '%%g'\nset grid x lc rgb '#dddddd'\nset key off\nset title \"",
-            strcmp(file, "-") == 0 ? "/dev/stdout" : file);
+    fprintf(to, "set terminal svg size 760,360 font 'sans-serif,13' background 'white'\n"
+                "set logscale x\nset xlabel 'gthread / NPTL'\n"
+                "set format x '%%g'\nset grid x lc rgb '#dddddd'\nset key off\nset title \"");
     for (char **a = c->argv; *a; a++)
         for (const char *s = *a; s == *a || *s; s++) {
             if (s == *a && a != c->argv)
@@ -249,23 +248,24 @@ static void print_chart(FILE *to, const struct comparison *c, const char *file) 
                 "$i using 1:4:2:3 with xerrorbars pt 7 ps 0.9 lw 2.5 lc rgb '#1f4e79'\n");
 }
 
-void report_svg(const struct comparison *c, const char *file) {
-    int status, ends[2];
-    fflush(stdout);
-    signal(SIGPIPE, SIG_IGN); /* if there is no gnuplot */
-    if (pipe2(ends, O_CLOEXEC))
-        die(EXIT_GTHREAD, "pipe: %s", strerror(errno));
+/* gnuplot does not tell whether it could write its output, so it writes it into memory. */
+static int chart_made(const struct comparison *c) {
+    int status, ends[2], chart = memfd_create("chart", MFD_CLOEXEC);
+    if (chart < 0 || pipe2(ends, O_CLOEXEC))
+        die(EXIT_GTHREAD, "chart: %s", strerror(errno));
     pid_t pid = fork();
     if (pid < 0)
         die(EXIT_GTHREAD, "fork: %s", strerror(errno));
     if (pid == 0) {
         dup2(ends[0], 0);
+        dup2(chart, 1);
         execlp("gnuplot", "gnuplot", (char *)NULL);
         die(EXIT_GTHREAD, "--svg needs gnuplot: %s", strerror(errno));
     }
     close(ends[0]);
+    signal(SIGPIPE, SIG_IGN); /* if there is no gnuplot */
     FILE *to = need(fdopen(ends[1], "w"));
-    print_chart(to, c, file);
+    print_chart(to, c);
     fclose(to);
     while (waitpid(pid, &status, 0) < 0)
         if (errno != EINTR)
@@ -273,5 +273,18 @@ void report_svg(const struct comparison *c, const char *file) {
     if (WIFEXITED(status) && WEXITSTATUS(status) == EXIT_GTHREAD)
         exit(EXIT_GTHREAD); /* it has been said */
     if (status)
-        die(EXIT_GTHREAD, "%s: gnuplot cannot write it", file);
+        die(EXIT_GTHREAD, "gnuplot fails to draw the chart");
+    return chart;
+}
+
+void report_svg(const struct comparison *c, const char *file) {
+    char piece[4096];
+    fflush(stdout);
+    int chart = chart_made(c);
+    FILE *f = open_report(file);
+    lseek(chart, 0, SEEK_SET);
+    for (ssize_t n; (n = read(chart, piece, sizeof piece)) > 0;)
+        fwrite(piece, 1, (size_t)n, f);
+    close(chart);
+    close_report(f, file);
 }

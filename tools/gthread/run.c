@@ -83,6 +83,11 @@ int command_run(int argc, char **argv) {
         die(EXIT_GTHREAD, "--nptl is for --measure: without it, run the program itself");
     launch.library = nptl ? NULL : library_path(library);
     launch.argv = argv + optind;
+    if (launch.library) {
+        char *program = program_find(launch.argv[0]);
+        warn_of_no_effect(program);
+        free(program);
+    }
     if (measure)
         return measure_to_file(&launch, measure);
     launch_exec(&launch);

@@ -105,9 +105,9 @@ static const struct place *cached_place(struct target *t, void **tree, uint64_t 
     return &c->place;
 }
 
-const struct place *symbols_code(struct target *t, uint64_t pc, bool before) {
+const struct place *symbols_code(struct target *t, uint64_t pc) {
     static void *tree;
-    return cached_place(t, &tree, pc - before, false);
+    return cached_place(t, &tree, pc_address(pc) - !(pc & PC_EXACT), false);
 }
 
 const char *symbols_data(struct target *t, uint64_t address) {

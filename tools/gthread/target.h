@@ -88,8 +88,13 @@ struct kthread *target_thread(struct target *t, int tid);
 
 /* ---- unwind.c ---- */
 
-/* Follows frames from these registers outwards: at most `most` program counters into pcs. Each but
- * the first (if exact) is a return address. Returns how many. */
+/* A program counter that a frame was interrupted at, or stopped: the instruction itself. Without it
+ * it is a return address, and the call lies before it. Addresses of programs are below 2^47. */
+#define PC_EXACT (UINT64_C(1) << 63)
+static inline uint64_t pc_address(uint64_t pc) { return pc & ~PC_EXACT; }
+
+/* Follows frames from these registers outwards: at most `most` program counters into pcs. Returns
+ * how many. */
 size_t unwind(struct target *t, const struct user_regs_struct *regs, uint64_t *pcs, size_t most);
 
 /* ---- symbols.c ---- */
@@ -103,8 +108,8 @@ struct place {
 };
 
 void symbols_open(struct target *t);
-/* What lies at a program counter; before: it is a return address, the call lies before it. */
-const struct place *symbols_code(struct target *t, uint64_t pc, bool before);
+/* What lies at a program counter of unwind. */
+const struct place *symbols_code(struct target *t, uint64_t pc);
 /* The variable that contains the address, as `name` or `name+0x8`; NULL: not known. */
 const char *symbols_data(struct target *t, uint64_t address);
 

@@ -102,11 +102,14 @@ size_t unwind(struct target *t, const struct user_regs_struct *regs, uint64_t *p
     }
     if (unw_init_remote(&cursor, space, &w))
         return 0;
+    uint64_t exact = PC_EXACT;
     do {
         unw_word_t pc = 0;
         if (n == most || unw_get_reg(&cursor, UNW_REG_IP, &pc) || !pc)
             break;
-        pcs[n++] = pc;
+        pcs[n++] = pc | exact;
+        /* What a signal has interrupted did not call anything. */
+        exact = unw_is_signal_frame(&cursor) > 0 ? PC_EXACT : 0;
     } while (unw_step(&cursor) > 0);
     return n;
 }
