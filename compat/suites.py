@@ -316,9 +316,8 @@ class Ruby(Suite):
         files = [f"test/{f}.rb" for f in self.files if (source / "test" / f"{f}.rb").exists()]
         argv = ["ruby", "-Itool/lib", "-Itest/lib", "tool/test/runner.rb", "-v"]
         runs, _ = run_tests([Test(f, [*argv, f], source, 300) for f in files], library, folder, 1,
-                            f"{self.name} on {'gthread' if library else 'NPTL'}")
+                            f"{self.name} on {'gthread' if library else 'NPTL'}", keep_logs=True)
         results = {f"file {name}": word for name, word in runs.items()}
-        # The logs of what passes are gone: run_tests keeps those that fail, whose cases are of interest.
         for f in files:
             log = folder / (f.replace("/", "__") + ".log")
             text = log.read_text(errors="replace") if log.exists() else ""

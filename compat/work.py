@@ -148,8 +148,8 @@ def run_test(test, library, log, env=None):
         return test.judge(status, f.read())
 
 
-def run_tests(tests, library, folder, jobs, label, env=None):
-    """{name: word}. Logs of those that do not pass stay in the folder."""
+def run_tests(tests, library, folder, jobs, label, env=None, keep_logs=False):
+    """{name: word}, and the seconds. Logs of those that do not pass stay in the folder."""
     folder.mkdir(parents=True, exist_ok=True)
     todo, results, lock = queue.Queue(), {}, threading.Lock()
     for t in tests:
@@ -163,7 +163,7 @@ def run_tests(tests, library, folder, jobs, label, env=None):
                 return
             log = folder / (t.name.replace("/", "__") + ".log")
             word = run_test(t, library, log, env)
-            if word in ("PASS", "SKIP"):
+            if word in ("PASS", "SKIP") and not keep_logs:
                 log.unlink(missing_ok=True)
             with lock:
                 results[t.name] = word

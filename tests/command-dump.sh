@@ -91,7 +91,7 @@ P
 tracer=$!
 children+=("$tracer")
 for ((i = 0; i < 100; i++)); do
-    grep -q traces "$dir/tracer" && break
+    grep -q traces "$dir/tracer" 2>/dev/null && break
     sleep 0.1
 done
 one_line 125 "process $other is traced by process $tracer, " dump "$other"

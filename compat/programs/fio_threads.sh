@@ -6,6 +6,8 @@ under_test fio --name=job --thread=1 --numjobs=64 --ioengine=psync --rw=randrw -
     --do_verify=1 --runtime="$SECONDS_LOAD" --directory="$FOLDER" --group_reporting --output-format=json --fsync=32 \
     --output=out.json >out 2>err
 want status 0 $?
+# What it complains of goes in front of the JSON.
+[ "$(head -c 1 out.json)" = '{' ] || broken "fio complains: $(head -n 1 out.json)"
 # The loads of this matrix last a second or two, in which fio's own rate may still be 0.
 figure "$(python3 -c 'import json
 j = json.load(open("out.json"))["jobs"][0]

@@ -1,4 +1,5 @@
-/* mariadb_load.c PORT IDLE ACTIVE SECONDS - many connections that wait, and some that ask all the time
+/* mariadb_load.c PORT IDLE ACTIVE SECONDS - many connections that wait, and some that ask all the
+ * time
  *
  * Each query's answer is verified; at the end every idle connection must still answer.
  */

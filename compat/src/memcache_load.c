@@ -1,7 +1,8 @@
-/* memcache_load.c PORT CONNECTIONS SECONDS - stores values in memcached and verifies what comes back
+/* memcache_load.c PORT CONNECTIONS SECONDS - stores values in memcached and verifies what comes
+ * back
  *
- * One thread and epoll, so that the client needs little. Each connection in turn stores a value whose
- * contents follow from its key and number, and asks for it.
+ * One thread and epoll, so that the client needs little. Each connection in turn stores a value
+ * whose contents follow from its key and number, and asks for it.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -61,8 +62,8 @@ static int take_answer(struct connection *c) {
         fail("the server has closed", got ? strerror(errno) : "end of file");
     c->have += (size_t)got;
     value_of(c->fd, c->number, value);
-    int n = c->asking ? snprintf(want, sizeof want, "VALUE key%d 0 %d\r\n%.*s\r\nEND\r\n", c->fd, VALUE,
-                                 VALUE, value)
+    int n = c->asking ? snprintf(want, sizeof want, "VALUE key%d 0 %d\r\n%.*s\r\nEND\r\n", c->fd,
+                                 VALUE, VALUE, value)
                       : snprintf(want, sizeof want, "STORED\r\n");
     size_t compare = c->have < (size_t)n ? c->have : (size_t)n;
     if (memcmp(c->in, want, compare) != 0 || c->have > (size_t)n) {
@@ -80,7 +81,8 @@ int main(int argc, char **argv) {
     if (argc != 4)
         fail("usage", "memcache_load PORT CONNECTIONS SECONDS");
     int n = atoi(argv[2]), epoll = epoll_create1(0), one = 1;
-    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((unsigned short)atoi(argv[1]))};
+    struct sockaddr_in to = {.sin_family = AF_INET,
+                             .sin_port = htons((unsigned short)atoi(argv[1]))};
     to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     struct connection *all = calloc((size_t)n, sizeof *all);
     for (int i = 0; i < n; i++) {

@@ -1,4 +1,5 @@
-/* omp.c SECONDS THREADS - OpenMP: loops, reductions, critical sections, ordered loops, tasks, barriers */
+/* omp.c SECONDS THREADS - OpenMP: loops, reductions, critical sections, ordered loops, tasks,
+ * barriers */
 #include <omp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -44,7 +45,8 @@ static int round_is_right(void) {
 #pragma omp parallel
 #pragma omp single
     result = fib(18);
-    return sum == 20 * 332833500L && count == 50L * omp_get_max_threads() && in_order && result == 2584;
+    return sum == 20 * 332833500L && count == 50L * omp_get_max_threads() && in_order &&
+           result == 2584;
 }
 
 int main(int argc, char **argv) {

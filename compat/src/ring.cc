@@ -1,5 +1,6 @@
-// ring.cc THREADS SECONDS - C++ threads: a ring by condition variables, half std::thread, half Boost;
-// thread_local objects are destroyed, exceptions cross futures, shared_mutex and call_once keep their word
+// ring.cc THREADS SECONDS - C++ threads: a ring by condition variables, half std::thread, half
+// Boost; thread_local objects are destroyed, exceptions cross futures, shared_mutex and call_once
+// keep their word
 #include <boost/thread.hpp>
 
 #include <atomic>
@@ -21,7 +22,8 @@ struct Local {
 };
 static thread_local Local local;
 
-template <class Mutex, class Condition, class Lock> struct Cell {
+template <class Mutex, class Condition, class Lock>
+struct Cell {
     Mutex mutex;
     Condition condition;
     long token = 0; // 0: none, -1: end
@@ -53,7 +55,8 @@ using BoostCell = Cell<boost::mutex, boost::condition_variable, boost::unique_lo
 
 static std::atomic<bool> stop;
 
-template <class CellType, class Thread> static long ring(int n, double seconds) {
+template <class CellType, class Thread>
+static long ring(int n, double seconds) {
     std::vector<CellType> cells(n);
     std::vector<long> hops(n);
     std::vector<Thread> threads;
