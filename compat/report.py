@@ -94,15 +94,17 @@ def suites(data):
 
 
 def changes(data, before):
-    """What is worse, better, or new since the last report, as (kind, text)."""
-    found = []
+    """What is worse, better, or new since the last report, as (kind, text). Of rates only what is far outside of
+    what was measured: with few pairs the range of the pairs says little about the next run."""
+    found, pairs = [], min(data["pairs"], (before or data)["pairs"])
+    far = 1.1 if pairs >= 8 else 1.5 if pairs >= 2 else 3
     for name, p in data["programs"].items():
         old = (before or {}).get("programs", {}).get(name)
         if old and old["word"] != p["word"]:
             found.append(("good" if p["word"] == "PASS" else "bad", f"{name}: {old['word']}, now {p['word']} {p['why']}"))
         elif old and p["word"] == "PASS" and "figure" in p["ratios"] and "figure" in old["ratios"]:
             now, then = p["ratios"]["figure"], old["ratios"]["figure"]
-            if now[1] > then[2] * 1.1 or now[2] < then[1] / 1.1:
+            if now[1] > then[2] * far or now[2] < then[1] / far:
                 found.append(("good" if now[0] > then[0] else "bad",
                               f"{name}: rate {ratio(then[0])} times NPTL's, now {ratio(now[0])}"))
     for name, s in data["suites"].items():

@@ -121,6 +121,8 @@ class Report(unittest.TestCase):
         slower = dict(self.passed, ratios={"figure": [1.0, 0.9, 1.1]})
         self.assertEqual([k for k, _ in report.changes(self.data(one=slower), self.data(one=self.passed))], ["bad"])
         self.assertEqual([k for k, _ in report.changes(self.data(one=self.passed), self.data(one=self.failed))], ["good"])
+        near = dict(self.passed, ratios={"figure": [1.7, 1.6, 1.8]})
+        self.assertEqual(report.changes(self.data(one=near), self.data(one=self.passed)), [])
         self.assertEqual(report.changes(self.data(one=self.passed), None), [])
         without = dict(self.data(), suites={"s": dict(self.suite, regressions={}, known={})})
         self.assertEqual(sorted(report.changes(self.data(), without)),
