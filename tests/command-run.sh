@@ -21,6 +21,9 @@ expect out '^LD_PRELOAD=/.*/libgthread.so:libm.so.6$' \
 gthread 0 run env
 ! grep -q GLIBC_TUNABLES "$dir/out" || wrong "tunables without --small"
 
+gthread 0 run --no-follow sh -c env
+! grep -q '^LD_PRELOAD=.*gthread' "$dir/out" || wrong "--no-follow: expected no preload in what the program starts"
+
 # --small is less memory for each thread.
 resident() {
     start "$@" "$build/tests/small/crowd" 2000

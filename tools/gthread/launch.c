@@ -44,6 +44,8 @@ _Noreturn void launch_exec(const struct launch *l) {
         set("GTHREAD_STATS", "1");
     if (l->off)
         set("GTHREAD", "off");
+    if (l->no_follow)
+        set("GTHREAD_FOLLOW", "0");
     if (l->input && dup2(l->input, 0) < 0)
         die(EXIT_GTHREAD, "stdin: %s", strerror(errno));
     if (l->output && dup2(l->output, 1) < 0)

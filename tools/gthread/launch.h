@@ -11,7 +11,7 @@ struct launch {
     const char *library;       /* absolute path; NULL: without */
     const char *preload_in;    /* the variable that carries the path; NULL: LD_PRELOAD */
     const char *procs, *debug; /* GTHREAD_PROCS, GTHREAD_DEBUG; NULL: as inherited */
-    bool small, stats, off;
+    bool small, stats, off, no_follow;
     int input, output; /* its stdin, stdout; 0: as ours */
 };
 

@@ -22,6 +22,7 @@ static const char help_text[] =
     "                      loaded later less room for thread-local variables (see gthread(1))\n"
     "      --stats         counters on stderr at its end\n"
     "      --debug=LIST    as GTHREAD_DEBUG: schedtrace=MS, sigquit, chaos=SEED...\n"
+    "      --no-follow     what the program starts runs without the library\n"
     "      --off           run it on the system's threads, with the library loaded\n"
     "      --library=PATH  the libgthread.so to use\n"
     "      --measure=FILE  write time, kernel threads, switches and memory to FILE, as JSON\n"
@@ -31,11 +32,12 @@ static const char help_text[] =
     "there is none.\n";
 
 int command_run(int argc, char **argv) {
-    enum { SMALL = 256, STATS, DEBUG, OFF, LIBRARY, MEASURE, NPTL, HELP };
+    enum { SMALL = 256, STATS, DEBUG, NO_FOLLOW, OFF, LIBRARY, MEASURE, NPTL, HELP };
     static const struct option table[] = {{"procs", required_argument, NULL, 'p'},
                                           {"small", no_argument, NULL, SMALL},
                                           {"stats", no_argument, NULL, STATS},
                                           {"debug", required_argument, NULL, DEBUG},
+                                          {"no-follow", no_argument, NULL, NO_FOLLOW},
                                           {"off", no_argument, NULL, OFF},
                                           {"library", required_argument, NULL, LIBRARY},
                                           {"measure", required_argument, NULL, MEASURE},
@@ -59,6 +61,9 @@ int command_run(int argc, char **argv) {
             break;
         case DEBUG:
             launch.debug = optarg;
+            break;
+        case NO_FOLLOW:
+            launch.no_follow = true;
             break;
         case OFF:
             launch.off = true;
