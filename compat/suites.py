@@ -292,7 +292,7 @@ class Python(Suite):
     def of_files(log):
         """A file that crashes or hangs loses its single results, so its verdict counts too."""
         line = re.compile(r"^\d+:\d\d:\d\d (?:load avg: \S+ )?\[ *\d+/\d+(?:/\d+)?\] (\S+) (\w+)", re.M)
-        return {f"file {m[1]}": {"passed": "PASS", "skipped": "SKIP"}.get(m[2], m[2].upper())
+        return {f"file {m[1]}": {"passed": "PASS", "skipped": "SKIP", "ran": "SKIP"}.get(m[2], m[2].upper())
                 for m in line.finditer(log)}
 
 
