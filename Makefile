@@ -23,14 +23,35 @@ LIB    := $(BUILD)/libgthread.so
 SRCS   := $(wildcard sched/*.c shim/*.c interpose/*.c arch/$(ARCH)/*.c arch/$(ARCH)/*.S)
 OBJS   := $(patsubst %,$(BUILD)/%.o,$(SRCS))
 GEN    := $(BUILD)/gen/next.h
+# The command: a program of its own, with libraries that the library must not have (DANGERS C1).
+CMD    := $(BUILD)/gthread
+CMD_SRCS := $(wildcard tools/gthread/*.c)
+CMD_OBJS := $(patsubst %,$(BUILD)/%.o,$(CMD_SRCS))
+CMD_CFLAGS = -std=gnu11 -D_GNU_SOURCE -I. -Itools/gthread -I$(BUILD)/gen
+CMD_LIBS = -lunwind-x86_64 -ldw -lelf -ljansson -lcapstone -lm
 
 Q := $(if $(V),,@)
 
-.PHONY: all deps demo check check-all stress bench format lint install clean help
-all: $(LIB) $(LIB)-gdb.py
+.PHONY: all deps demo check check-all stress bench compat format lint install clean help
+all: $(LIB) $(LIB)-gdb.py $(CMD)
 
 $(GEN): interpose/symbols.tab tools/gen-symbols
 	$(Q)tools/gen-symbols $< $(BUILD)/gen
+
+# The names of the system calls of this machine, for `gthread check`.
+$(BUILD)/gen/syscall_names.h:
+	@mkdir -p $(@D)
+	$(Q)echo '#include <sys/syscall.h>' | $(CC) -E -dM - | \
+		sed -nE 's/^#define __NR_([a-z0-9_]+) ([0-9]+)$$/[\2] = "\1",/p' | sort -t[ -k2 -n >$@
+
+$(BUILD)/tools/%.c.o: tools/%.c $(BUILD)/gen/syscall_names.h
+	@mkdir -p $(@D)
+	@echo "  CC    $<"
+	$(Q)$(CC) $(CFLAGS) $(CMD_CFLAGS) -MMD -MP -c $< -o $@
+
+$(CMD): $(CMD_OBJS)
+	@echo "  LD    $@"
+	$(Q)$(CC) $(CFLAGS) $(CMD_OBJS) $(CMD_LIBS) -o $@
 
 $(BUILD)/%.c.o: %.c $(GEN)
 	@mkdir -p $(@D)
@@ -50,7 +71,7 @@ $(LIB): $(OBJS) $(GEN)
 $(LIB)-gdb.py: tools/gthread-gdb.py
 	$(Q)cp $< $@
 
--include $(OBJS:.o=.d)
+-include $(OBJS:.o=.d) $(CMD_OBJS:.o=.d)
 -include tests/tests.mk
 
 deps: ## install what building and testing needs (Debian 12, root)
@@ -62,16 +83,24 @@ demo: $(LIB) ## run a real program with and without the preload, print before an
 bench: $(LIB) ## the micro-benchmarks, as ratios to NPTL
 	$(Q)tests/bench/run $(LIB)
 
+# What to run is said by COMPAT, e.g. COMPAT='--suites all --programs none'; compat/compat --list, --help.
+compat: all ## real programs and two short conformance suites; writes compat/report/index.html
+	@compat/compat --library $(LIB) --command $(CMD) $(COMPAT)
+
 format: ## clang-format all sources
 	$(Q)clang-format -i $$(git ls-files '*.c' '*.h' '*.cc')
 
 lint: $(GEN) ## clang-format and clang-tidy without complaint
 	$(Q)clang-format --dry-run -Werror $$(git ls-files '*.c' '*.h' '*.cc')
 	$(Q)clang-tidy --quiet --warnings-as-errors='*' $(filter %.c,$(SRCS)) -- $(LIB_CFLAGS)
+	$(Q)clang-tidy --quiet --warnings-as-errors='*' $(CMD_SRCS) -- $(CMD_CFLAGS) -I$(BUILD)/gen
 
-install: $(LIB) ## DESTDIR, PREFIX, LIBDIR
+install: all ## DESTDIR, PREFIX, LIBDIR
 	install -D -m 755 $(LIB) $(DESTDIR)$(LIBDIR)/libgthread.so
 	install -D -m 644 tools/gthread-gdb.py $(DESTDIR)$(LIBDIR)/libgthread.so-gdb.py
+	install -D -m 755 $(CMD) $(DESTDIR)$(PREFIX)/bin/gthread
+	install -D -m 644 docs/gthread.1 $(DESTDIR)$(PREFIX)/share/man/man1/gthread.1
+	install -D -m 644 tools/completion/gthread $(DESTDIR)$(PREFIX)/share/bash-completion/completions/gthread
 
 clean: ## remove the build folder
 	rm -rf $(BUILD)

@@ -1,4 +1,5 @@
 /* g.c - goroutine structures: slabs, the TLS word, free lists, launch and exit */
+#include "sched/debug.h"
 #include "sched/runtime.h"
 
 #include <string.h>
@@ -27,6 +28,9 @@ static struct lock slab_lock;
 static struct g *slabs[MAX_SLABS]; /* untouched pages of it cost nothing */
 static _Atomic uint32_t nslabs;
 static uint32_t slab_used; /* Gs taken of the last slab */
+DEBUG_VAR("slabs", slabs);
+DEBUG_VAR("nslabs", nslabs);
+DEBUG_VALUE("slab.gs", SLAB_GS);
 
 /* Maps one more slab, without the lock. False: no memory, or the directory is full. */
 static bool slab_grow(void) {

@@ -114,6 +114,9 @@ void net_watch_remove(struct net_watch *w);
 
 /* Is fd one of them: the program must not close it. */
 bool net_owns(int fd);
+/* Moves a descriptor of the runtime's out of the program's way. The new number; fd if that fails.
+ */
+int net_fd_high(int fd);
 /* The smallest of them that is >= fd, or -1. */
 int net_owned_from(int fd);
 /* Moves it elsewhere if fd is one of them: the program wants the number. */

@@ -52,7 +52,7 @@ static int dup_high(int fd) {
     return r < 0 ? -1 : (int)r;
 }
 
-static int move_high(int fd) {
+int net_fd_high(int fd) {
     int high = fd < 0 ? -1 : dup_high(fd);
     if (high < 0)
         return fd;
@@ -74,8 +74,8 @@ static int make_locked(void) {
             sys(SYS_close, ep);
         return (int)-r;
     }
-    atomic_store_explicit(&break_fd1, move_high((int)ev) + 1, memory_order_release);
-    atomic_store_explicit(&epoll_fd1, move_high((int)ep) + 1, memory_order_release);
+    atomic_store_explicit(&break_fd1, net_fd_high((int)ev) + 1, memory_order_release);
+    atomic_store_explicit(&epoll_fd1, net_fd_high((int)ep) + 1, memory_order_release);
     return 0;
 }
 

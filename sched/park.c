@@ -18,6 +18,7 @@
  *   4. A deadline is armed only after 1, so the timer always finds the waiter; a timer that fires
  *      late finds another seq and does nothing. seq is read under the bucket lock while linked.
  */
+#include "sched/debug.h"
 #include "sched/runtime.h"
 
 #include <errno.h>
@@ -294,6 +295,7 @@ static const char *const reason_names[WAIT_REASONS] = {
     [WAIT_FUTEX] = "futex",   [WAIT_NET_IN] = "net read", [WAIT_NET_OUT] = "net write",
     [WAIT_POLL] = "poll",     [WAIT_SYSCALL] = "syscall", [WAIT_SIGNAL] = "signal",
 };
+DEBUG_NAMES("reason.names", reason_names);
 
 const char *park_reason_name(enum park_reason r) {
     return r < WAIT_REASONS ? reason_names[r] : "?";

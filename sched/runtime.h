@@ -116,6 +116,7 @@ struct m {
     /* Something is to be done as soon as no section is open on this M: host->attend. Set by this M
      * (also in a signal handler), cleared by attend. */
     _Atomic bool attention;
+    _Atomic uint32_t p_taken;  /* P_NONE and so on: see unseen.c */
     _Atomic bool preempt_sent; /* sysmon has sent an interruption that has not arrived yet */
     uint8_t linger_credit;     /* see linger in proc.c */
     bool spinning;             /* looks for work without having any; counted in sched.nmspinning */
@@ -151,6 +152,7 @@ enum p_counter {
     CNT_HANDOFF, /* P given away before or during a system call */
     CNT_TIMER,   /* deadlines that fired */
     CNT_PREEMPT, /* Gs stopped in the middle of their code */
+    CNT_UNSEEN,  /* Ps taken from Ms that slept unannounced */
     CNT_NETPOLL, /* looks at epoll that found something */
     CNT_CREATE,
     CNT_EXIT,
@@ -269,9 +271,15 @@ static inline struct p *p_self(void) {
 
 void section_attend(struct g *g);
 
+enum { P_NONE, P_ASKED, P_TAKEN };
+void section_without_p(struct g *g, uint32_t what);
+
 static inline void section_open(struct g *g, uint32_t what) {
     g->locks += what;
     atomic_signal_fence(memory_order_seq_cst);
+    /* unseen.c, M (2) */
+    if (unlikely(atomic_load_explicit(&g->m->p_taken, memory_order_relaxed)) && g->locks == what)
+        section_without_p(g, what);
 }
 
 static inline void section_close(struct g *g, uint32_t what) {
@@ -416,6 +424,17 @@ void lot_reset_child(void);
 /* sysmon.c */
 void sysmon_main(void *arg);
 void sysmon_wake(void); /* if it is in deep sleep */
+
+/* unseen.c */
+void unseen_start(void);
+uint64_t m_cpu_time(const struct m *m);
+/* Takes p from m, which holds it, if m sleeps in the kernel outside of all sections. long_still:
+ * its clock has stood for so long that this is taken for sleep where the kernel cannot be asked. */
+bool unseen_retake(struct p *p, struct m *m, bool long_still);
+void section_await_decision(const struct m *m);
+
+/* syscall.c: g, RUNNING, has no P: gets an idle one, or waits for its turn. In a section. */
+void g_get_p(struct g *g);
 
 /* signal.c */
 void m_mask_follow_slow(struct m *m);

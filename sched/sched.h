@@ -159,6 +159,11 @@ struct g_signals *g_signals(struct g *g);
 void section_begin(void);
 void section_end(void);
 
+/* The same in the kernel's signal handler, where section_inside says no and nothing may switch: the
+ * G may have no P in it. What was to be attended to is not. */
+void handler_section_begin(void);
+void handler_section_end(void);
+
 /* Is this thread in a section, or a g0 with a P? Then a signal handler may take no runtime lock.
  * In a handler; false on threads without a G. */
 bool section_inside(void);

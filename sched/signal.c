@@ -61,6 +61,18 @@ void barrier_all(void) {
 
 /* ---- sections ---- */
 
+void handler_section_begin(void) {
+    struct g *g = getg();
+    g->locks += SECTION_ONE;
+    atomic_signal_fence(memory_order_seq_cst);
+    section_await_decision(g->m);
+}
+
+void handler_section_end(void) {
+    atomic_signal_fence(memory_order_seq_cst);
+    getg()->locks -= SECTION_ONE;
+}
+
 void section_begin(void) { section_enter_any(); }
 void section_end(void) { section_leave_any(); }
 

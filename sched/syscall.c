@@ -56,7 +56,7 @@ bool syscall_enter_block(void) {
 }
 
 /* Came back without a P: takes an idle one, else waits on the global queue without an M. */
-static __attribute__((noinline)) void syscall_exit_slow(struct g *g) {
+__attribute__((noinline)) void g_get_p(struct g *g) {
     struct m *m = g->m;
     m->p = NULL;
     lock_acquire(&sched.lock);
@@ -84,7 +84,7 @@ void syscall_exit(void) {
                                                      memory_order_acquire, memory_order_relaxed)) {
         if (sched.cfg.procs > 1 && chaos(8, "loses its P in a system call")) {
             handoffp(p);
-            syscall_exit_slow(g);
+            g_get_p(g);
         } else {
             status_set(g, G_RUNNING);
             /* A G that only makes short calls is never retaken; the 10 ms rule reaches it here. */
@@ -92,7 +92,7 @@ void syscall_exit(void) {
                 g_yield();
         }
     } else {
-        syscall_exit_slow(g);
+        g_get_p(g);
     }
     g->w.reason = WAIT_NONE;
     section_leave(g);

@@ -3,6 +3,7 @@
  * - takes the P of a G that stays in a bracketed system call (retake),
  * - asks a G that has run for 10 ms while others wait to yield, and if it does not, interrupts it
  *   (preempt_running),
+ * - takes the P of an M that sleeps in the kernel without having said so (unseen.c),
  * - wakes an M for a queue that stood still (the net under proc.c's wake-up rule) and for
  *   deadlines that nobody fired,
  * - looks for events that nobody looks for, and after waits that epoll knows nothing of,
@@ -24,6 +25,8 @@
 #define SLICE_NS (10 * NSEC_PER_MSEC) /* as Go: forcePreemptNS */
 /* From asking a G to yield to interrupting it: time for some calls of a program that makes any. */
 #define GRACE_NS (100 * NSEC_PER_USEC)
+/* How long an M's CPU clock stands still before the kernel is asked whether it sleeps (some us). */
+#define UNSEEN_NS (1 * NSEC_PER_MSEC)
 /* With one P under chaos the seed decides, not the clock. Only a G that has computed for so long
  * without a call, of which the seed knows nothing, is interrupted. */
 #define CHAOS_CPU_NS (20 * NSEC_PER_MSEC)
@@ -38,6 +41,8 @@ struct look {
     /* the G that was asked to yield */
     uint64_t asked_since; /* 0: none was, in this tick */
     uint64_t cpu_ns;      /* the CPU time of its M then */
+    /* its M's CPU clock */
+    uint64_t still_since, still_looked, still_cpu;
 };
 
 /* In arch_cycles, of 2-3 GHz: 10 ms as Go, and 100 us. */
@@ -78,14 +83,6 @@ static bool somebody_waits_for(struct p *p, uint64_t now) {
     return p_has_work(p) || atomic_load_explicit(&p->timer0, memory_order_relaxed) <= now;
 }
 
-/* CPU time of a kernel thread, ns; 0 if it is gone. Its clock's id: clock_getcpuclockid(3), with
- * the bits of include/linux/posix-timers.h for one thread and the scheduler's clock. */
-static uint64_t cpu_time(int32_t tid) {
-    struct timespec ts = {0};
-    sys(SYS_clock_gettime, (int)(~(uint32_t)tid << 3) | 6, &ts);
-    return (uint64_t)ts.tv_sec * NSEC_PER_SEC + (uint64_t)ts.tv_nsec;
-}
-
 /* Is p's M in a system call's bracket? An interruption could cut a call short. */
 static bool in_call(struct p *p) {
     return atomic_load_explicit(&p->sysword, memory_order_relaxed) & 1;
@@ -98,6 +95,22 @@ static void send_preempt(struct m *m) {
         atomic_store_explicit(&m->preempt_sent, false, memory_order_relaxed);
 }
 
+/* p's G has had it for a while and others wait, but its M uses no CPU: does it sleep unannounced?
+ * Looked at every UNSEEN_NS at most. */
+static bool retake_unseen(struct p *p, struct look *l, uint64_t now) {
+    struct m *m = atomic_load_explicit(&p->m, memory_order_acquire);
+    if (!m || in_call(p) || (l->still_since && now - l->still_looked < UNSEEN_NS))
+        return false;
+    uint64_t cpu = m_cpu_time(m);
+    l->still_looked = now;
+    if (!l->still_since || cpu != l->still_cpu) {
+        l->still_since = now;
+        l->still_cpu = cpu;
+        return false;
+    }
+    return unseen_retake(p, m, now - l->still_since >= 2 * SLICE_NS);
+}
+
 /* The G on p did not yield when asked. Its M is interrupted if it computes: one whose clock stands
  * still waits in the kernel, where an interruption could show, or for a CPU. Again after a slice.
  */
@@ -105,11 +118,11 @@ static void preempt_running(struct p *p, struct look *l, uint64_t now) {
     struct m *m = atomic_load_explicit(&p->m, memory_order_acquire);
     if (!m || in_call(p))
         return;
-    uint64_t cpu = cpu_time(m->tid), need = sched_by_clock() ? 0 : CHAOS_CPU_NS;
+    uint64_t cpu = m_cpu_time(m), need = sched_by_clock() ? 0 : CHAOS_CPU_NS;
     if (!l->asked_since) {
         l->asked_since = now;
         l->cpu_ns = cpu;
-    } else if (cpu > l->cpu_ns + need && now - l->asked_since >= GRACE_NS) {
+    } else if (cpu > l->cpu_ns + need && (int64_t)(now - l->asked_since) >= (int64_t)GRACE_NS) {
         l->asked_since = now + SLICE_NS;
         l->cpu_ns = cpu;
         send_preempt(m);
@@ -136,7 +149,10 @@ static bool look_at(struct p *p, struct look *l, uint64_t now) {
     if (tick != l->schedtick) {
         l->schedtick = tick;
         l->tick_since = now;
-        l->asked_since = 0;
+        l->asked_since = l->still_since = 0;
+    } else if (now - l->tick_since >= (sched_by_clock() ? UNSEEN_NS : SLICE_NS) &&
+               somebody_waits_for(p, now) && retake_unseen(p, l, now)) {
+        found = true;
     } else if (now - l->tick_since >= SLICE_NS && somebody_waits_for(p, now)) {
         if (sched_by_clock())
             atomic_store_explicit(&p->preempt, true, memory_order_relaxed);
@@ -213,6 +229,7 @@ static bool deep_sleep(uint64_t now) {
 void sysmon_main(void *arg) {
     (void)arg;
     helper_block_signals();
+    unseen_start();
     looks = mem_map(sched.cfg.procs * sizeof *looks);
     if (!looks)
         throw("sysmon: no memory at start");

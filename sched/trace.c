@@ -2,6 +2,7 @@
  *
  * Everything here reads without locks and may see a state in change: good enough for people.
  */
+#include "sched/debug.h"
 #include "sched/runtime.h"
 
 #include <stdio.h>
@@ -19,7 +20,8 @@ static const char *const counter_names[P_COUNTERS] = {
     [CNT_SWITCH] = "switches",  [CNT_DIRECT] = "direct",    [CNT_PARK] = "parks",
     [CNT_YIELD] = "yields",     [CNT_STEAL] = "steals",     [CNT_SYSCALL] = "syscalls",
     [CNT_HANDOFF] = "handoffs", [CNT_TIMER] = "timers",     [CNT_CREATE] = "creates",
-    [CNT_EXIT] = "exits",       [CNT_NETPOLL] = "netpolls", [CNT_PREEMPT] = "preempts",
+    [CNT_EXIT] = "exits",       [CNT_NETPOLL] = "netpolls", [CNT_UNSEEN] = "unseen",
+    [CNT_PREEMPT] = "preempts",
 };
 
 void stat_count(enum stat_event e) {
@@ -77,6 +79,7 @@ static const char *const status_names[G_STATUSES] = {
     [G_PARKING] = "waiting", [G_READIED] = "runnable",  [G_WAITING] = "waiting",
     [G_SYSCALL] = "syscall", [G_DEAD] = "dead",
 };
+DEBUG_NAMES("status.names", status_names);
 
 static bool dump_one(struct g *g, void *arg) {
     uint32_t s = status_of(g);

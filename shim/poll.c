@@ -138,12 +138,22 @@ struct asker {
     void *arg;
 };
 
+/* Even a call that does not wait fails with EINTR if a signal is there, also if it is another
+ * thread's. */
+static long ask(struct asker a) {
+    long r;
+    do
+        r = a.ask(a.arg);
+    while (r == -EINTR);
+    return r;
+}
+
 static long mux_wait(struct mux *x, const struct pollfd *p, struct asker asker) {
     long r;
     for (;;) {
         if (!note_all(x, p))
             return IO_BRACKET;
-        r = asker.ask(asker.arg);
+        r = ask(asker);
         if (r)
             return r;
         if (signal_ends(x->mark, false)) /* a handler that the call's mask let through */
@@ -180,7 +190,7 @@ static long poll_parked(struct pollfd *p, nfds_t n, uint64_t deadline, uint64_t 
     struct net_watch few[FEW];
     struct mux x;
     struct poll_args args = {p, n};
-    long r = ask_poll(&args); /* also says whether p can be read */
+    long r = ask((struct asker){ask_poll, &args}); /* also says whether p can be read */
     if (r || !deadline)
         return r;
     if (!mux_begin(&x, few, n, deadline, mark, cancels))
@@ -251,7 +261,7 @@ static long select_parked(struct select_args *a, uint64_t deadline, uint64_t mar
     struct net_watch few[FEW];
     struct pollfd few_fds[FEW] = {{0}}, *p = few_fds;
     struct mux x;
-    long r = ask_select(a);
+    long r = ask((struct asker){ask_select, a});
     if (r || !deadline)
         return r;
     nfds_t n = select_list(a, NULL);
@@ -305,7 +315,9 @@ static long epoll_parked(struct io *io, struct epoll_event *ev, int n, uint64_t 
     io->restarts = false;
     do {
         io_note(io);
-        r = sys(SYS_epoll_pwait, io->fd, ev, n, 0, NULL, 8);
+        do
+            r = sys(SYS_epoll_pwait, io->fd, ev, n, 0, NULL, 8);
+        while (r == -EINTR);
         if (r || !deadline)
             return r;
         if (signal_ends(io->mark, false))

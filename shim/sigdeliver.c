@@ -199,6 +199,19 @@ static bool dumps(int sig) {
     return true;
 }
 
+/* t: the G that is interrupted, or NULL on g0. */
+static void arrive(struct thread *t, int sig, const siginfo_t *info, void *kernel_uc) {
+    /* No G wants these: from now on not here either. */
+    uint64_t unwanted = signals_unwanted();
+    if (unwanted & ~*uc_mask(kernel_uc)) {
+        *uc_mask(kernel_uc) |= unwanted;
+        m_mask_note(*uc_mask(kernel_uc));
+    }
+    give_on(t, sig, info);
+    if (t)
+        inject(t, kernel_uc);
+}
+
 void signal_trampoline(int sig, siginfo_t *info, void *kernel_uc);
 void signal_trampoline(int sig, siginfo_t *info, void *kernel_uc) {
     struct g *g = getg();
@@ -230,19 +243,12 @@ void signal_trampoline(int sig, siginfo_t *info, void *kernel_uc) {
             hold(sig, info, kernel_uc);
         return;
     }
-    if (is_fault(sig, info)) {
+    handler_section_begin();
+    if (is_fault(sig, info))
         fault(t, sig, info, kernel_uc);
-        return;
-    }
-    /* No G wants these: from now on not here either. */
-    uint64_t unwanted = signals_unwanted();
-    if (unwanted & ~*uc_mask(kernel_uc)) {
-        *uc_mask(kernel_uc) |= unwanted;
-        m_mask_note(*uc_mask(kernel_uc));
-    }
-    give_on(t, sig, info);
-    if (t)
-        inject(t, kernel_uc);
+    else
+        arrive(t, sig, info, kernel_uc);
+    handler_section_end();
 }
 
 /* SIG_RUNTIME. Neither this nor the trampoline is interrupted by the other: what they find must be
@@ -254,8 +260,11 @@ static void on_runtime_signal(int sig, siginfo_t *info, void *kernel_uc) {
         setxid_answer();
     } else if (sig_is_kick(info) && g) {
         m_preempt_arrived();
-        if (!g_is_g0(g) && !section_inside() && !syscall_inside())
+        if (!g_is_g0(g) && !section_inside() && !syscall_inside()) {
+            handler_section_begin();
             preempt_here(thread_of(g), kernel_uc);
+            handler_section_end();
+        }
     }
 }
 

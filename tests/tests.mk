@@ -39,10 +39,11 @@ $(TEST_BUILD)/progs/tls_linked: TEST_LDLIBS = $(TEST_BUILD)/progs/lib/tls_dynami
 $(TEST_BUILD)/progs/s5_unwind_through_handler: CXXFLAGS += -fnon-call-exceptions
 
 # The harness: see tests/child.h for why the library is never preloaded into it.
-$(TEST_BUILD)/run: tests/run.c tests/switches.c tests/tools.c tests/child.c tests/child.h
+$(TEST_BUILD)/run: tests/run.c tests/switches.c tests/tools.c tests/stats.c tests/child.c \
+                     tools/gthread/stats.c tests/child.h
 	@mkdir -p $(@D)
 	@echo "  TEST  $@"
-	$(Q)$(TEST_CC) -DTEST_SOURCES='"$(abspath tests)"' -o $@ $(filter %.c,$^) -lcriterion
+	$(Q)$(TEST_CC) -DTEST_SOURCES='"$(abspath tests)"' -Itools/gthread -o $@ $(filter %.c,$^) -lcriterion -lm
 
 TEST_RUN = GTHREAD_TEST_LIB=$(abspath $(LIB)) $(TEST_BUILD)/run -j$(TEST_JOBS)
 TEST_DRAW = draw=$$(tests/draw-config) && eval "$$draw"
@@ -50,10 +51,10 @@ TEST_DRAW = draw=$$(tests/draw-config) && eval "$$draw"
 .PHONY: tests check check-all check-nptl stress torture
 tests: $(TEST_BUILD)/run $(TEST_PROGS) ## build the tests
 
-check: $(LIB) tests ## all tests on NPTL, with one P, with two, and as drawn for this commit
+check: all tests ## all tests on NPTL, with one P, with two, and as drawn for this commit
 	@$(TEST_DRAW) && GTHREAD_TEST_CONFIGS="nptl p1 p2 drawn" $(TEST_RUN)
 
-check-all: $(LIB) tests ## all tests under every configuration
+check-all: all tests ## all tests under every configuration
 	@$(TEST_DRAW) && GTHREAD_TEST_CONFIGS="nptl p1 p2 p8 prctl preempt chaos1 chaos2 drawn" $(TEST_RUN)
 
 check-nptl: tests ## the test programs on plain NPTL: are the tests themselves right?

@@ -32,3 +32,9 @@ TestSuite(tools, .init = need_library);
 Test(tools, gdb_script) { run_script("gdb-script.sh"); }
 Test(tools, chaos_shrink) { run_script("chaos-shrink.sh"); }
 Test(tools, instructions) { run_script("instructions.sh"); }
+Test(tools, command_run) { run_script("command-run.sh"); }
+Test(tools, command_dump) { run_script("command-dump.sh"); }
+Test(tools, command_check) { run_script("command-check.sh"); }
+Test(tools, command_compare) { run_script("command-compare.sh"); }
+Test(tools, docs_examples) { run_script("docs-examples.sh"); }
+Test(tools, compat_smoke) { run_script("compat-smoke.sh"); }

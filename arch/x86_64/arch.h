@@ -37,6 +37,13 @@ void arch_init(unsigned long hwcap2, bool force_syscall);
  * pointer and the write of FS a signal handler sees a mixed context. */
 void arch_switch(struct arch_ctx *from, const struct arch_ctx *to);
 
+/* A place in arch_switch whose unwind information describes what lies at ctx.sp of a context that
+ * does not run: from (arch_switch_resume, ctx.sp) an unwinder finds its frames. */
+extern const char arch_switch_resume[];
+
+/* Where a context that has not run yet begins; nothing called it. */
+void arch_entry(void);
+
 /* Prepares `ctx` so that the first switch to it calls entry() on the stack that ends at `top`
  * (16-byte aligned here) with thread pointer `tp`. entry must not return. The floating point
  * environment is the caller's, as POSIX asks of pthread_create. */

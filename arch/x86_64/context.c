@@ -5,8 +5,6 @@
 
 bool arch_fsgsbase;
 
-void arch_entry(void);
-
 /* AT_HWCAP2 bit 1: the kernel lets user code write the FS base (HWCAP2_FSGSBASE). */
 #define HWCAP2_FSGSBASE 2UL
 

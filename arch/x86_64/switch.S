@@ -51,6 +51,9 @@ arch_switch:                            /* rdi = from, rsi = to */
 .Lfs_set:
         cmp     (%rsp), %r8
         jne     .Lfp_differs
+        .globl  arch_switch_resume
+        .hidden arch_switch_resume
+arch_switch_resume:                     /* where a context that does not run goes on, for unwinders */
 .Lfp_set:
         add     $8, %rsp
         .cfi_adjust_cfa_offset -8

@@ -1,0 +1,9 @@
+#!/bin/bash
+# lbzip2 - another parallel bzip2 with 4 threads
+# packages: lbzip2 bzip2
+. "${0%/*}/../lib.sh"
+under_test lbzip2 -1 -n 4 -c <"$DATA/mix" >packed 2>err
+want status 0 $?
+bzip2 -dc <packed 2>>err | cmp -s - "$DATA/mix" || broken "what it packed unpacks to something else"
+figure "$(python3 -c 'import json, os; print(os.path.getsize(os.environ["DATA"] + "/mix") / 1e6 / json.load(open("measures"))["wall_s"])')" MB/s
+finish

@@ -1,0 +1,9 @@
+#!/bin/bash
+# xz - xz with 4 threads
+# packages: xz-utils
+. "${0%/*}/../lib.sh"
+under_test xz -1 -T 4 -c <"$DATA/mix" >packed 2>err
+want status 0 $?
+xz -dc <packed 2>>err | cmp -s - "$DATA/mix" || broken "what it packed unpacks to something else"
+figure "$(python3 -c 'import json, os; print(os.path.getsize(os.environ["DATA"] + "/mix") / 1e6 / json.load(open("measures"))["wall_s"])')" MB/s
+finish

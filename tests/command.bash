@@ -1,0 +1,98 @@
+# command.bash - what the tests of the gthread command share; to be sourced with `name` set
+#
+# They print `ok NAME`, or what is wrong and `not ok NAME`. KEEP=1 keeps the files.
+set -u
+cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
+build=$(realpath "${BUILD:-build}")
+deadline=60 # seconds for each step
+dir=$(mktemp -d)
+children=()
+unset GTHREAD_TEST_EXPECT # that of the program that runs this
+
+cleanup() {
+    exec 3>&-
+    for child in "${children[@]}"; do end_child "$child" 2>/dev/null; done
+    if [ -n "${KEEP:-}" ]; then echo "files: $dir"; else rm -rf "$dir"; fi
+}
+trap cleanup EXIT
+
+failed=
+wrong() {
+    echo "$*"
+    failed=1
+}
+end() {
+    if [ -z "$failed" ]; then echo "ok $name"; else echo "not ok $name"; fi
+    [ -z "$failed" ]
+    exit
+}
+give_up() {
+    wrong "$@"
+    end
+}
+
+# gthread STATUS ARGUMENT...: runs the command; its output is in $dir/out and $dir/err.
+gthread() {
+    local want=$1 status
+    shift
+    timeout -k 5 $deadline "$build/gthread" "$@" >"$dir/out" 2>"$dir/err" </dev/null
+    status=$?
+    [ $status = "$want" ] || wrong "gthread $*: expected status $want, came $status: $(head -c 2000 "$dir/err")"
+}
+
+# expect FILE PATTERN...: each must match a line.
+expect() {
+    local file=$1 pattern
+    shift
+    for pattern; do
+        grep -qE -- "$pattern" "$dir/$file" ||
+            wrong "$file: expected: $pattern; came: $(head -c 3000 "$dir/$file")"
+    done
+}
+
+# one_line STATUS PATTERN ARGUMENT...: the command fails with one line on stderr and nothing else.
+one_line() {
+    local status=$1 pattern=$2
+    shift 2
+    gthread "$status" "$@"
+    [ "$(wc -l <"$dir/err")" = 1 ] || wrong "gthread $*: expected one line, came: $(cat "$dir/err")"
+    [ ! -s "$dir/out" ] || wrong "gthread $*: expected nothing on stdout, came: $(head -c 500 "$dir/out")"
+    expect err "$pattern"
+}
+
+# start PROGRAM ARGUMENT...: in the background under gthread, until it says `ready`; its standard
+# input ends with `exec 3>&-`.
+start() {
+    rm -f "$dir/in"
+    mkfifo "$dir/in" || give_up "mkfifo failed"
+    GTHREAD_PROCS=2 MALLOC_ARENA_MAX=1 GTHREAD_TEST_EXPECT=lib GTHREAD_TEST_WATCHDOG=300 \
+        "$build/gthread" run "$@" <"$dir/in" >"$dir/program" 2>&1 &
+    child=$!
+    children+=("$child")
+    exec 3>"$dir/in"
+    for ((i = 0; i < deadline * 10; i++)); do
+        grep -q ready "$dir/program" && return
+        sleep 0.1
+    done
+    give_up "$*: not ready after $deadline s: $(cat "$dir/program")"
+}
+
+# end_child PID...: without the shell's word about it.
+end_child() {
+    kill -KILL "$@"
+    wait "$@" 2>/dev/null
+}
+
+# finish: it goes on to its end.
+finish() {
+    exec 3>&-
+    for ((i = 0; i < deadline * 10; i++)); do
+        case $(ps -o stat= -p "$child") in "" | Z*) break ;; esac
+        sleep 0.1
+    done
+    [ $i -lt $((deadline * 10)) ] || give_up "the program does not end any more"
+    wait "$child"
+    local status=$?
+    [ $status = 0 ] || wrong "the program: expected status 0, came $status: $(cat "$dir/program")"
+    grep -q 'went on' "$dir/program" || wrong "the program does not say that it went on"
+}
