@@ -1,26 +1,26 @@
 /* unseen.c - blocking that nobody announced: the P of an M that sleeps in the kernel
  *
- * A G can block where no wrapper sees it: in libc (a lock, stdio), by a system call of its own, in a page
- * fault. It is RUNNING and its M holds the P. sysmon finds such an M (its CPU clock stands still and
- * the kernel says that it sleeps) and takes the P; the G finds itself without one when it next comes to
- * the runtime. That is a section's begin: the only code that touches a P is in sections.
+ * A G can block where no wrapper sees it: in libc (a lock, stdio), by a system call of its own, in
+ * a page fault. It is RUNNING and its M holds the P. sysmon finds such an M (its CPU clock stands
+ * still and the kernel says that it sleeps) and takes the P; the G finds itself without one when it
+ * next comes to the runtime. That is a section's begin: the only code that touches a P is in
+ * sections.
  *
  *   p_taken   meaning                                    left by
  *   NONE      the usual                                  sysmon: to ASKED
  *   ASKED     sysmon is about to decide                  sysmon: to TAKEN or NONE
  *   TAKEN     m->p is NULL, the G has no P               the M, at the G's next section: to NONE
  *
- *   sysmon: (1) p_taken = ASKED, (2) membarrier(2): a full barrier on every CPU that runs one of our
- *           threads, (3) reads the G and its locks: no section is open: takes the P and says TAKEN; else
+ *   sysmon: (1) p_taken = ASKED, (2) membarrier(2): a full barrier on every CPU that runs one of
+ * our threads, (3) reads the G and its locks: no section is open: takes the P and says TAKEN; else
  *           NONE.
- *   M:      (1) opens a section: g->locks, (2) reads p_taken: ASKED: waits for the decision; TAKEN: gets
- *           a P first.
- * The M has no barrier between its two steps, (2) of sysmon is it. Either sysmon sees the section, or
- * the M sees ASKED. In between the M cannot switch, since a switch is in a section.
- * Without membarrier the P stays where it is.
+ *   M:      (1) opens a section: g->locks, (2) reads p_taken: ASKED: waits for the decision; TAKEN:
+ * gets a P first. The M has no barrier between its two steps, (2) of sysmon is it. Either sysmon
+ * sees the section, or the M sees ASKED. In between the M cannot switch, since a switch is in a
+ * section. Without membarrier the P stays where it is.
  *
- * Both signs are needed: the CPU clock of a thread that is ready to run stands still too, half of the
- * time; and one that sleeps for a moment at every look does not keep the P from others.
+ * Both signs are needed: the CPU clock of a thread that is ready to run stands still too, half of
+ * the time; and one that sleeps for a moment at every look does not keep the P from others.
  */
 #include "sched/netpoll.h"
 #include "sched/runtime.h"
@@ -40,16 +40,16 @@ void unseen_start(void) {
         task_dir = net_fd_high(task_dir);
 }
 
-/* CPU time of a kernel thread, ns; 0 if it is gone. Its clock's id: clock_getcpuclockid(3), with the
- * bits of include/linux/posix-timers.h for one thread and the scheduler's clock. */
+/* CPU time of a kernel thread, ns; 0 if it is gone. Its clock's id: clock_getcpuclockid(3), with
+ * the bits of include/linux/posix-timers.h for one thread and the scheduler's clock. */
 uint64_t m_cpu_time(const struct m *m) {
     struct timespec ts = {0};
     sys(SYS_clock_gettime, (int)(~(uint32_t)m->tid << 3) | 6, &ts);
     return (uint64_t)ts.tv_sec * NSEC_PER_SEC + (uint64_t)ts.tv_nsec;
 }
 
-/* Does the kernel say that it sleeps (S, D)? proc(5): the state comes after the name in parentheses. If
- * it says nothing, the clock alone must do. */
+/* Does the kernel say that it sleeps (S, D)? proc(5): the state comes after the name in
+ * parentheses. If it says nothing, the clock alone must do. */
 static bool sleeps(const struct m *m, bool if_unknown) {
     char name[32], text[128];
     snprintf(name, sizeof name, "%d/stat", m->tid);

@@ -15,6 +15,7 @@
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/time.h>
+#include <poll.h>
 
 static _Atomic uint32_t fd_epoch = 1;
 static _Atomic bool timeouts_used;
@@ -294,4 +295,13 @@ void io_end(struct io *io, long r) {
     if (io->woken && r != -EAGAIN)
         net_pass(io->d, io->dir);
     g_io_done();
+}
+
+bool fd_ready_now(int fd, short events) {
+    struct pollfd p = {.fd = fd, .events = events};
+    long r;
+    do
+        r = sys(SYS_poll, &p, 1, 0);
+    while (r == -EINTR);
+    return r != 0;
 }

@@ -75,6 +75,9 @@ static inline enum fd_kind fd_kind(struct net_desc *d, int fd) {
     enum fd_kind k = atomic_load_explicit(&fd_info(d)->kind, memory_order_relaxed);
     return likely(k != FD_UNKNOWN) ? k : fd_classify(d, fd);
 }
+/* Would a read (POLLIN) or write (POLLOUT) not wait now? Even a poll that does not wait fails with
+ * EINTR if a signal is there, also if it is another thread's. */
+bool fd_ready_now(int fd, short events);
 static inline bool fd_is_socket(enum fd_kind k) { return k >= FD_TCP; }
 static inline bool fd_is_stream(enum fd_kind k) { return k == FD_TCP || k == FD_STREAM; }
 enum fd_kind fd_socket_kind(int domain, int type, int protocol);

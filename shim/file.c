@@ -22,10 +22,9 @@
 
 /* RWF_NOWAIT is refused: is there something to wait for? */
 static long poll_first(struct io *io) {
-    struct pollfd p = {.fd = io->fd, .events = io->dir == NET_IN ? POLLIN : POLLOUT};
     if (io->dir == NET_OUT && !(fd_flags(fd_info(io->d)) & FDF_FIFO))
         return IO_BRACKET; /* eventfd, device: a write waits seldom */
-    return sys(SYS_poll, &p, 1, 0) == 0 ? -EAGAIN : IO_BRACKET;
+    return fd_ready_now(io->fd, io->dir == NET_IN ? POLLIN : POLLOUT) ? IO_BRACKET : -EAGAIN;
 }
 
 static inline long try_vector(struct io *io, const struct iovec *v, int n) {

@@ -305,11 +305,10 @@ long net_sendmmsg(int fd, struct mmsghdr *m, unsigned n, int flags, bool cancels
  * Another process can still be faster; then a kernel thread is what it costs. */
 static long accept_if_ready(struct io *io, struct sockaddr *a, socklen_t *len, int flags) {
     struct fd_info *f = fd_info(io->d);
-    struct pollfd p = {.fd = io->fd, .events = POLLIN};
     if (atomic_exchange_explicit(&f->accepting, 1, memory_order_acquire))
         return -EAGAIN;
     long r = -EAGAIN;
-    if (sys(SYS_poll, &p, 1, 0) != 0)
+    if (fd_ready_now(io->fd, POLLIN))
         r = IO_KERNEL(io, sys(SYS_accept4, io->fd, a, len, flags));
     atomic_store_explicit(&f->accepting, 0, memory_order_release);
     if (r != -EAGAIN)
