@@ -6,7 +6,7 @@
  * read them: a bad pointer gets EFAULT.
  *
  * Drained: a read from a plain TCP socket that gave less than was asked for has emptied it, so with
- * no event since the next read parks at once (epoll(7)). Not after a hang-up, an error or urgent
+ * no event since the next read that may wait parks at once (epoll(7)). Not after a hang-up, an error or urgent
  * data (net_desc.hup): then a short read proves nothing.
  */
 #include "shim/fd.h"
@@ -41,7 +41,8 @@
 static inline bool still_drained(struct io *io) {
     return io->kind == FD_TCP &&
            atomic_load_explicit(&fd_info(io->d)->drained, memory_order_relaxed) == io->seq + 1 &&
-           !atomic_load_explicit(&io->d->hup, memory_order_relaxed);
+           !atomic_load_explicit(&io->d->hup, memory_order_relaxed) &&
+           !(fd_settings(io->d, io->fd) & FDF_NONBLOCK); /* it would not wait for the event */
 }
 
 static inline void note_drained(struct io *io, long r, size_t n) {
