@@ -265,7 +265,6 @@ struct g_signals *g_signals(struct g *g) {
 }
 bool g_is_g0(const struct g *g) { return g->is_g0; }
 void *g_ext(struct g *g) { return g->ext; }
-uint64_t g_id(const struct g *g) { return g->id; }
 uintptr_t g_tp(const struct g *g) { return g->tp; }
 void g_set_tp(struct g *g, uintptr_t tp) { g->tp = tp; }
 uintptr_t g_stack_lo(const struct g *g) { return g->stack_lo; }
@@ -278,7 +277,6 @@ int32_t g_kernel_tid(const struct g *g) {
     uint32_t s = atomic_load_explicit(&g->status, memory_order_relaxed);
     return m && (s == G_RUNNING || s == G_SYSCALL) ? m->tid : 0;
 }
-uint64_t g_count(void) { return atomic_load_explicit(&sched.ngs, memory_order_relaxed); }
 
 /* The parent's Gs are gone with their Ms; their memory is not worth finding. */
 void g_reset_child(void) {

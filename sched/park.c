@@ -208,6 +208,16 @@ void lot_ready(struct waiter *w) {
     section_leave_any();
 }
 
+void lot_wake_first(uintptr_t addr) {
+    struct bucket *b = lot_lock(addr);
+    struct waiter *w = lot_first(b, addr);
+    if (w)
+        lot_dequeue(b, w);
+    lot_unlock(b);
+    if (w)
+        lot_ready(w);
+}
+
 void wake_list_take(struct wake_list *l, struct bucket *b, struct waiter *w) {
     lot_dequeue(b, w);
     w->next = NULL;

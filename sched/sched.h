@@ -124,7 +124,6 @@ struct g *g_at(uint32_t index); /* the inverse of g_index; NULL: there was none 
 void *mem_permanent(size_t size, size_t align);
 
 void *g_ext(struct g *g);            /* the owner's G_EXT_SIZE bytes */
-uint64_t g_id(const struct g *g);    /* unique in the process */
 uint32_t g_index(const struct g *g); /* place in the slabs: unique among live Gs, dense from 0 */
 uint32_t g_generation(const struct g *g); /* how often it was freed */
 bool g_on_class_stack(const struct g *g); /* its stack and identity stay with it after g_free */
@@ -133,7 +132,6 @@ uintptr_t g_tp(const struct g *g);        /* thread pointer, 0 before the first 
 void g_set_tp(struct g *g, uintptr_t tp);
 uintptr_t g_stack_lo(const struct g *g); /* lowest usable byte (above the guard) */
 uintptr_t g_stack_hi(const struct g *g); /* one past the highest */
-uint64_t g_count(void);                  /* live Gs, the first thread's included */
 
 /* The G whose thread pointer is tp, or NULL. tp must be readable memory; a foreign thread, a
  * freed G and memory that was never a thread give NULL. */
@@ -177,11 +175,10 @@ void m_attention(void);
 void g_attention(struct g *g);
 /* attend has seen it. */
 void m_attention_clear(void);
-/* The layer above's M_EXT_SIZE bytes of the running M, and the id of its kernel thread. In a
- * section or a handler: else the caller may be on another M at once. */
+/* The layer above's M_EXT_SIZE bytes of the running M. In a section or a handler: else the caller
+ * may be on another M at once. */
 #define M_EXT_SIZE 1280
 void *m_ext(void);
-int32_t m_kernel_tid(void);
 
 /* The signals that are blocked in the kernel on all Ms since nobody wants them (more may be,
  * on an M that has not run a G since). */
@@ -307,6 +304,9 @@ enum park_result lot_wait(struct waiter *w, uint64_t deadline);
 /* Makes a dequeued waiter run: next on this P where the caller has one. No bucket lock held.
  * Any thread. w may be gone when it returns. */
 void lot_ready(struct waiter *w);
+
+/* Wakes the first waiter of addr, if there is one. */
+void lot_wake_first(uintptr_t addr);
 
 /* Waiters taken out under a bucket lock, to be readied after it: start with {0}. */
 struct wake_list {

@@ -103,7 +103,6 @@ void m_attention_clear(void) {
 }
 
 void *m_ext(void) { return getg()->m->ext; }
-int32_t m_kernel_tid(void) { return getg()->m->tid; }
 
 /* ---- the kernel's masks ---- */
 

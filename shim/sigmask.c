@@ -167,14 +167,6 @@ void signal_mask_show(void) {
     section_end();
 }
 
-void signal_mask_hide(void) {
-    if (!mine())
-        return;
-    section_begin();
-    m_mask_follow();
-    section_end();
-}
-
 /* ---- jumps that restore a mask ---- */
 
 /* The mask of the jmp_buf becomes the G's; libc gets a copy without one. It reads all registers

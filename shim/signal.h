@@ -176,10 +176,8 @@ static inline uint64_t sig_pending(const struct thread *t) {
 static inline uint64_t sig_set_of(const void *sigset) { return *(const uint64_t *)sigset; }
 /* The mask of the caller; handlers of what it lets through run before it returns. */
 void sigmask_set(uint64_t blocked);
-/* The kernel's mask of this thread is the G's, until signal_mask_hide: for calls that show or
- * inherit it. The G must not wait in between. */
+/* The kernel's mask of this thread is the G's, until its next switch: for calls that read it. */
 void signal_mask_show(void);
-void signal_mask_hide(void);
 
 /* ---- for calls that a signal may interrupt (signal_mark and signal_ends: shim.h) ---- */
 

@@ -246,7 +246,7 @@ static struct thread *choose(int sig) {
     return s.found;
 }
 
-/* To who waits for it, or into the queue. sig_lock. An errno; *waiter: sigwait_wake. */
+/* To who waits for it, or into the queue. sig_lock. An errno; *waiter: lot_wake_first. */
 static int give_locked(struct thread *t, int sig, const siginfo_t *info, struct thread *only,
                        uintptr_t *waiter) {
     *waiter = sigwait_give_locked(sig, info, only);
@@ -270,7 +270,7 @@ static int keep_for_process(int sig, const siginfo_t *info) {
     int err = give_locked(NULL, sig, info, NULL, &waiter);
     lock_release(&sig_lock);
     if (waiter)
-        sigwait_wake(waiter);
+        lot_wake_first(waiter);
     if (err || waiter || !choose(sig))
         return err;
     siginfo_t again;
@@ -315,7 +315,7 @@ static enum routed route_to(struct thread *t, int sig, siginfo_t *info, struct t
     bool again = !err && !waiter && !only && !open && retarget_take_locked(t, sig_bit(sig), info);
     lock_release(&sig_lock);
     if (waiter)
-        sigwait_wake(waiter);
+        lot_wake_first(waiter);
     else if (!err && open)
         wake(t, sig);
     return err ? FULL : again ? AGAIN : ROUTED;
@@ -330,7 +330,7 @@ int sig_route(int sig, const siginfo_t *given, struct thread *only) {
         waiter = sigwait_give_locked(sig, &info, only);
         lock_release(&sig_lock);
         if (waiter) {
-            sigwait_wake(waiter);
+            lot_wake_first(waiter);
             return 0;
         }
         struct thread *t = only ? only : choose(sig);

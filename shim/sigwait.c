@@ -33,16 +33,6 @@ static struct sigwait *waiters; /* sig_lock */
 
 void sigwait_reset_child(void) { waiters = NULL; }
 
-void sigwait_wake(uintptr_t addr) {
-    struct bucket *b = lot_lock(addr);
-    struct waiter *w = lot_first(b, addr);
-    if (w)
-        lot_dequeue(b, w);
-    lot_unlock(b);
-    if (w)
-        lot_ready(w);
-}
-
 uintptr_t sigwait_give_locked(int sig, const siginfo_t *info, struct thread *only) {
     struct sigwait **at = &waiters;
     while (*at && !((*at)->set & sig_bit(sig) && (!only || (*at)->t == only)))

@@ -6,8 +6,8 @@
  * read them: a bad pointer gets EFAULT.
  *
  * Drained: a read from a plain TCP socket that gave less than was asked for has emptied it, so with
- * no event since the next read that may wait parks at once (epoll(7)). Not after a hang-up, an error or urgent
- * data (net_desc.hup): then a short read proves nothing.
+ * no event since the next read that may wait parks at once (epoll(7)). Not after a hang-up, an
+ * error or urgent data (net_desc.hup): then a short read proves nothing.
  */
 #include "shim/fd.h"
 #include "shim/iovec.h"

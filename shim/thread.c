@@ -96,14 +96,7 @@ void thread_exited(struct g *g) {
     }
     if (!(old & THREAD_JOINED))
         return;
-    uintptr_t addr = (uintptr_t)&t->state;
-    struct bucket *b = lot_lock(addr);
-    struct waiter *w = lot_first(b, addr);
-    if (w)
-        lot_dequeue(b, w);
-    lot_unlock(b);
-    if (w)
-        lot_ready(w);
+    lot_wake_first((uintptr_t)&t->state);
 }
 
 /* ---- create ---- */
