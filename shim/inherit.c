@@ -70,20 +70,29 @@ static long cpus_of_process(unsigned long *cpus) {
     return sys(SYS_sched_getaffinity, 0, sizeof(unsigned long[16]), cpus);
 }
 
-/* sched_setaffinity(2): CPUs that the process may not have are left out. 0 or an errno. */
-static int affinity_set(struct thread *t, size_t size, const void *mask) {
-    unsigned long have[16], want[16] = {0};
-    long bytes = cpus_of_process(have);
-    if (bytes < 0)
-        return (int)-bytes;
-    memcpy(want, mask, size < sizeof want ? size : sizeof want);
-    bool any = false;
-    for (int i = 0; i < 16; i++) {
-        want[i] &= have[i];
-        any |= want[i] != 0;
+/* What the kernel makes of a set: without the CPUs that the process may not have at all
+ * (cpuset(7)). It is asked by giving it to the running M for a moment. 0 or -errno. */
+static long kernel_view(unsigned long *cpus) {
+    unsigned long have[16];
+    section_begin(); /* on one M */
+    long r = cpus_of_process(have);
+    if (r > 0)
+        r = sys(SYS_sched_setaffinity, 0, sizeof have, cpus);
+    if (r == 0) {
+        cpus_of_process(cpus);
+        sys(SYS_sched_setaffinity, 0, sizeof have, have);
     }
-    if (!any)
-        return EINVAL;
+    section_end();
+    return r;
+}
+
+/* sched_setaffinity(2). 0 or an errno. */
+static int affinity_set(struct thread *t, size_t size, const void *mask) {
+    unsigned long want[16] = {0};
+    memcpy(want, mask, size < sizeof want ? size : sizeof want);
+    long r = kernel_view(want);
+    if (r < 0)
+        return (int)-r;
     const struct affinity *a = intern(want);
     if (!a)
         return ENOMEM;

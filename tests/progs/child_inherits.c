@@ -113,5 +113,13 @@ int main(void) {
     }
     CPU_ZERO(&set);
     FAILS(sched_setaffinity(0, sizeof set, &set), EINVAL);
+    /* Having left a CPU does not keep from coming back to it. */
+    cpu_set_t all;
+    DONE(sched_getaffinity(0, sizeof all, &all));
+    CPU_SET(first_cpu, &set);
+    DONE(sched_setaffinity(0, sizeof set, &set));
+    DONE(sched_setaffinity(0, sizeof all, &all));
+    DONE(sched_getaffinity(0, sizeof set, &set));
+    WANT(CPU_COUNT(&set), cpus);
     return 0;
 }
