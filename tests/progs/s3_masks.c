@@ -69,16 +69,9 @@ static uint64_t read_mask(FILE *f) {
     return mask;
 }
 
-static uint64_t mask_by_spawn(void) {
-    int fd[2];
-    pid_t pid;
+/* What the child says that writes to this pipe; it ends well. */
+static uint64_t mask_of(pid_t pid, const int *fd) {
     int status;
-    DONE(pipe(fd));
-    posix_spawn_file_actions_t fa;
-    posix_spawn_file_actions_init(&fa);
-    posix_spawn_file_actions_adddup2(&fa, fd[1], 1);
-    OK(posix_spawn(&pid, "/bin/sed", &fa, NULL, show, environ));
-    posix_spawn_file_actions_destroy(&fa);
     close(fd[1]);
     FILE *f = fdopen(fd[0], "r");
     uint64_t mask = read_mask(f);
@@ -88,8 +81,20 @@ static uint64_t mask_by_spawn(void) {
     return mask;
 }
 
+static uint64_t mask_by_spawn(void) {
+    int fd[2];
+    pid_t pid;
+    DONE(pipe(fd));
+    posix_spawn_file_actions_t fa;
+    posix_spawn_file_actions_init(&fa);
+    posix_spawn_file_actions_adddup2(&fa, fd[1], 1);
+    OK(posix_spawn(&pid, "/bin/sed", &fa, NULL, show, environ));
+    posix_spawn_file_actions_destroy(&fa);
+    return mask_of(pid, fd);
+}
+
 static uint64_t mask_by_fork(bool shared) {
-    int fd[2], status;
+    int fd[2];
     DONE(pipe(fd));
     pid_t pid = shared ? vfork() : fork();
     if (pid == 0) {
@@ -98,13 +103,7 @@ static uint64_t mask_by_fork(bool shared) {
         _exit(127);
     }
     DONE(pid);
-    close(fd[1]);
-    FILE *f = fdopen(fd[0], "r");
-    uint64_t mask = read_mask(f);
-    fclose(f);
-    DONE(waitpid(pid, &status, 0));
-    WANT(status, 0);
-    return mask;
+    return mask_of(pid, fd);
 }
 
 static void *with_child(void *arg) {
