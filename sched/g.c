@@ -253,9 +253,11 @@ void g_adopt(struct g *g, struct m *m, uintptr_t tp, uintptr_t lo, uintptr_t hi)
 
 bool g_leave(void) { return atomic_fetch_sub_explicit(&sched.ngs, 1, memory_order_acq_rel) == 1; }
 
-_Noreturn void g_exit(void) {
+_Noreturn void g_exit(uintptr_t heir_of) {
     struct g *g = getg();
     section_enter(g);
+    if (heir_of)
+        lot_wake_first(heir_of);
     sched_switch(g, FIN_EXIT);
     throw("g_exit: a dead G was resumed");
 }

@@ -87,9 +87,10 @@ static inline void queue_on(struct p *p, struct g *g) {
     if (!npidle())
         return;
     struct g *self = getg();
-    if (!ring_empty(p) || self->long_runner || chaos(2, "wakes an M"))
+    bool lone = ring_empty(p);
+    if (!lone || self->long_runner || chaos(2, "wakes an M"))
         wakep();
-    else
+    if (lone) /* after the wake-up, whose cost would make any G a long runner for ever */
         self->lone_cycles = arch_cycles();
 }
 

@@ -73,7 +73,7 @@ struct g {
     struct g_signals signals;
     uint64_t id;
     void (*entry)(struct g *);
-    uint64_t lone_cycles; /* when it last readied a lone G without waking an M; 0: never */
+    uint64_t lone_cycles; /* when it last readied a lone G; 0: not since it was switched in */
     /* waiting */
     struct waiter w;
     struct timer timer;

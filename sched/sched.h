@@ -113,8 +113,11 @@ void g_launch(struct g *g, uintptr_t tp, uintptr_t top, void (*entry)(struct g *
 /* The calling G is about to end: it no longer counts as live. True if it was the last. */
 bool g_leave(void);
 
-/* Ends the calling G, after g_leave: never returns. host->g_exited runs once the stack is free. */
-_Noreturn void g_exit(void);
+/* Ends the calling G, after g_leave: never returns. host->g_exited runs once the stack is free.
+ * heir_of: an address in the parking lot, or 0: the first who waits there goes on in our place, by
+ * a direct switch, whose other side calls g_exited. It may also run before that, on another M: then
+ * it must wait again, and g_exited wake it. */
+_Noreturn void g_exit(uintptr_t heir_of);
 
 /* Calls fn for every G ever made until it returns false. No lock: fields may change under it, also
  * in free ones. Any. */

@@ -62,7 +62,8 @@ _Noreturn void thread_end(void) {
     if (!g_on_class_stack(t->g) && g_stack_lo(t->g))
         tcb_drop(t->tcb);
     stat_count(STAT_EXIT);
-    g_exit();
+    bool joiner = atomic_load_explicit(&t->state, memory_order_relaxed) & THREAD_JOINED;
+    g_exit(joiner ? (uintptr_t)&t->state : 0);
 }
 
 /* First program code of a thread, on its own stack. */
