@@ -1,4 +1,4 @@
-/* g.c - goroutine structures: slabs, the TLS word, free lists, launch and exit */
+/* g.c - goroutine structures: slabs, the TLS word, launch and exit */
 #include "sched/debug.h"
 #include "sched/runtime.h"
 
@@ -99,121 +99,6 @@ struct g *g_from_tp(uintptr_t tp) {
     return s == G_FREE ? NULL : g;
 }
 
-/* ---- free lists ----
- * A free G keeps its stack and identity ("warm"). Each P holds up to GFREE_MAX of each stack
- * class, so that create and exit take no lock; half of a full list moves to the global one. Gs
- * without a stack of a class (the program's own memory) are on nostack. */
-
-static struct lock gfree_lock;
-static struct gfree global_free[SLOT_CLASSES];
-static struct gfree nostack;
-
-static void gfree_push(struct gfree *l, struct g *g) {
-    g->schedlink = l->head;
-    l->head = g;
-    l->n++;
-}
-
-static struct g *gfree_pop(struct gfree *l) {
-    struct g *g = l->head;
-    if (g) {
-        l->head = g->schedlink;
-        l->n--;
-    }
-    return g;
-}
-
-static struct g *gfree_get(struct p *p, int class) {
-    struct gfree *local = p ? &p->gfree[class] : NULL;
-    struct g *g = local ? gfree_pop(local) : NULL;
-    if (g || !global_free[class].head)
-        return g;
-    lock_acquire(&gfree_lock);
-    g = gfree_pop(&global_free[class]);
-    struct g *more;
-    while (local && local->n < GFREE_MAX / 2 && (more = gfree_pop(&global_free[class])))
-        gfree_push(local, more);
-    lock_release(&gfree_lock);
-    return g;
-}
-
-/* Onto the P's list of its class, or half of that and it onto the global one. */
-static void gfree_put(struct g *g) {
-    struct p *p = p_self();
-    int class = g->slot_class;
-    if (p && p->gfree[class].n < GFREE_MAX) {
-        gfree_push(&p->gfree[class], g);
-        return;
-    }
-    lock_acquire(&gfree_lock);
-    gfree_push(&global_free[class], g);
-    while (p && p->gfree[class].n > GFREE_MAX / 2)
-        gfree_push(&global_free[class], gfree_pop(&p->gfree[class]));
-    lock_release(&gfree_lock);
-}
-
-/* A G on a stack of its own, or the program's memory. */
-static struct g *alloc_own(const struct stack_want *want) {
-    lock_acquire(&gfree_lock);
-    struct g *g = gfree_pop(&nostack);
-    lock_release(&gfree_lock);
-    if (!g)
-        g = g_new();
-    if (g && !slot_own(g, want)) {
-        lock_acquire(&gfree_lock);
-        gfree_push(&nostack, g);
-        lock_release(&gfree_lock);
-        return NULL;
-    }
-    return g;
-}
-
-/* Fresh Gs with fresh slots: one is returned, the others go to the free list. */
-static struct g *alloc_batch(const struct stack_want *want, int class) {
-    uintptr_t at;
-    uint32_t n = slot_batch(class, want, &at);
-    struct g *first = NULL;
-    for (uint32_t i = 0; i < n; i++, at += slot_stride(class)) {
-        struct g *g = g_new();
-        if (!g)
-            break; /* the slot is lost, as the memory is */
-        slot_give(g, class, at);
-        if (first)
-            gfree_put(g);
-        else
-            first = g;
-    }
-    return first;
-}
-
-struct g *g_alloc(const struct stack_want *want) {
-    int class = want->user ? -1 : slot_class_of(want);
-    section_enter_any();
-    struct g *g = class < 0 ? alloc_own(want) : gfree_get(p_self(), class);
-    if (!g && class >= 0)
-        g = alloc_batch(want, class);
-    section_leave_any();
-    if (g)
-        g->id = atomic_fetch_add_explicit(&sched.next_gid, 1, memory_order_relaxed);
-    return g;
-}
-
-void g_free(struct g *g) {
-    g->gen++;
-    status_set(g, G_FREE);
-    if (g->slot_class != G_NO_CLASS) {
-        section_enter_any();
-        gfree_put(g);
-        section_leave_any();
-        return;
-    }
-    slot_drop(g);
-    g->tp = 0;
-    lock_acquire(&gfree_lock);
-    gfree_push(&nostack, g);
-    lock_release(&gfree_lock);
-}
-
 /* ---- life ---- */
 
 /* First code on a fresh G: the switch to it has to be finished as any other. */
@@ -283,9 +168,8 @@ int32_t g_kernel_tid(const struct g *g) {
 /* The parent's Gs are gone with their Ms; their memory is not worth finding. */
 void g_reset_child(void) {
     g_word_set(arch_tp(), NULL);
-    slab_lock = gfree_lock = (struct lock){0};
+    slab_lock = (struct lock){0};
     atomic_store(&nslabs, 0);
     slab_used = 0;
-    memset(global_free, 0, sizeof global_free);
-    memset(&nostack, 0, sizeof nostack);
+    gfree_reset_child();
 }

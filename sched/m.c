@@ -19,12 +19,15 @@
 #define GUARD 4096UL
 /* What a failed creation waits before the next try (DANGERS X6). */
 #define RETRY_NS (10 * NSEC_PER_MSEC)
+/* The end of MAKING, some 100 us long, does not wake the template thread. */
+#define LOOK_AGAIN_NS (1 * NSEC_PER_SEC)
 
 /* State table of m_wanted, the request to the template thread:
- *   NONE    m_need_more: -> WANTED
+ *   NONE    m_need_more: -> WANTED; template_wake: -> LOOK
+ *   LOOK    m_need_more: -> WANTED; template thread: -> NONE
  *   WANTED  template thread: -> MAKING
  *   MAKING  the new M, when it runs: -> NONE; the template thread, if creating failed: -> WANTED */
-enum { NONE, WANTED, MAKING };
+enum { NONE, LOOK, WANTED, MAKING };
 static _Atomic uint32_t m_wanted;
 
 static void *stack_map(size_t size) {
@@ -63,8 +66,19 @@ static void m_thread(void *arg) {
 }
 
 void m_need_more(void) {
-    uint32_t none = NONE;
-    if (atomic_compare_exchange_strong_explicit(&m_wanted, &none, WANTED, memory_order_acq_rel,
+    uint32_t state = atomic_load_explicit(&m_wanted, memory_order_relaxed);
+    while (state == NONE || state == LOOK) {
+        if (atomic_compare_exchange_weak_explicit(&m_wanted, &state, WANTED, memory_order_acq_rel,
+                                                  memory_order_relaxed)) {
+            futex_wake(&m_wanted, 1);
+            return;
+        }
+    }
+}
+
+void template_wake(void) {
+    uint32_t none = NONE; /* in any other state it is awake, or will be in LOOK_AGAIN_NS */
+    if (atomic_compare_exchange_strong_explicit(&m_wanted, &none, LOOK, memory_order_acq_rel,
                                                 memory_order_relaxed))
         futex_wake(&m_wanted, 1);
 }
@@ -72,6 +86,19 @@ void m_need_more(void) {
 static void pause_ns(uint64_t ns) {
     _Atomic uint32_t never = 0;
     futex_sleep(&never, 0, nanotime() + ns);
+}
+
+/* Returns when an M is wanted; gives back memory meanwhile. */
+static void wait_for_request(void) {
+    uint32_t state;
+    while ((state = atomic_load_explicit(&m_wanted, memory_order_acquire)) != WANTED) {
+        if (state == LOOK && !atomic_compare_exchange_strong(&m_wanted, &state, NONE))
+            continue;
+        uint64_t now = nanotime(), again = gfree_give_back(now);
+        if (state == MAKING && again > now + LOOK_AGAIN_NS)
+            again = now + LOOK_AGAIN_NS;
+        futex_sleep(&m_wanted, state == LOOK ? NONE : state, again);
+    }
 }
 
 static void template_thread(void *arg) {
@@ -82,9 +109,7 @@ static void template_thread(void *arg) {
     struct m *m = NULL;
     void *stack = NULL;
     for (;;) {
-        uint32_t state;
-        while ((state = atomic_load_explicit(&m_wanted, memory_order_acquire)) != WANTED)
-            futex_sleep(&m_wanted, state, FUTEX_FOREVER);
+        wait_for_request();
         atomic_store_explicit(&m_wanted, MAKING, memory_order_relaxed);
         m = m ? m : m_new();
         stack = stack ? stack : stack_map(M_STACK);

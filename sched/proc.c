@@ -41,6 +41,7 @@ struct sched sched;
 /* How long a busy P leaves the events alone: about 50 us. A bound in switches (Go's 61) is not
  * enough: a listening socket overflows while each G runs long (NETPOLL 4.3). */
 #define NETPOLL_CYCLES 120000
+#define NETPOLL_QUEUED_CYCLES (10 * NETPOLL_CYCLES)
 /* An M that slept for less than SHORT_SLEEP_CYCLES (40 us) would better have looked on a little:
  * next times it does so for LINGER_CYCLES (15 us, what a sleep and wake-up cost both sides). 50 us
  * would make 10,000 creations 4 % faster, but python_threads and the like use 15 % more CPU. */
@@ -190,11 +191,18 @@ static __attribute__((noinline)) uint32_t net_look_p(struct p *p) {
     return n;
 }
 
+/* Is a busy P to look for events? While Gs queue, they are looked for ten times more rarely: more
+ * come at once then. And not on top of a long queue: what does not fit would go to the global one
+ * and wait there for tens of turns of the others. */
+static bool net_look_due(struct p *p) {
+    return net_poll_due(ring_empty(p) ? NETPOLL_CYCLES : NETPOLL_QUEUED_CYCLES) && runq_has_room(p);
+}
+
 /* Fires what is due. True if it is time to look at the global queue, where something is. */
 static __attribute__((noinline)) bool look_around(struct p *p) {
     p->look_in = LOOK_EVERY;
     timers_check(p);
-    if (net_poll_due(NETPOLL_CYCLES))
+    if (net_look_due(p))
         net_look_p(p);
     if (chaos(2, "looks everywhere for the next one"))
         return true;
@@ -414,7 +422,7 @@ void g_io_done(void) {
     bool asked = atomic_load_explicit(&p->preempt, memory_order_relaxed);
     if (unlikely(--p->io_in <= 0)) {
         p->io_in = IO_LOOK_EVERY;
-        if (net_poll_due(NETPOLL_CYCLES))
+        if (net_look_due(p))
             net_look_p(p);
     }
     section_leave(g);

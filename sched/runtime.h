@@ -326,6 +326,8 @@ void g_word_set(uintptr_t tp, struct g *g); /* the TLS word of the thread with t
 void g_init_offset(void);
 void g_reset_child(void);
 void mem_reset_child(void);
+/* Gives the pages of a free G's stack back to the system; the slot stays its own. */
+void slot_cool(struct g *g);
 void slot_reset_child(void);
 
 /* stack.c: slot classes; see the file's head for the layout */
@@ -371,7 +373,12 @@ uint64_t rng_next(struct p *p);
 int m_start_runtime_threads(void);
 struct m *m_new(void);
 struct m *m_of_first_thread(uintptr_t g0_tp, void *lo, void *hi);
-void m_need_more(void); /* asks the template thread for one more idle M */
+void m_need_more(void);   /* asks the template thread for one more idle M */
+void template_wake(void); /* has the template thread look at the free lists (gfree.c) */
+/* The template thread's: gives back memory of free Gs if it is time to. Returns when to call it
+ * again, TIME_FOREVER: when template_wake was called. */
+uint64_t gfree_give_back(uint64_t now);
+void gfree_reset_child(void);
 void m_reset_child(void);
 
 /* idle.c */

@@ -46,6 +46,8 @@ struct sched_host {
     /* Runs after the last switch away from a G that called g_exit: its stack is no longer in
      * use. On another G's stack or g0: must not block, nor call the program or libc. */
     void (*g_exited)(struct g *g);
+    /* Drops the thread identity at tp, of a free G. Template thread: may take libc's locks. */
+    void (*identity_drop)(uintptr_t tp);
     /* First thing on a new M's own stack, with all signals blocked: nothing of the M is in use. */
     void (*m_started)(void);
     /* On a G without a section, or on the g0 of an M that holds no P: m_attention was called, or

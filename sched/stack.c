@@ -192,6 +192,10 @@ void slot_give(struct g *g, int class, uintptr_t at) {
     g->stack_hi = g->stack_lo + classes[class].size;
 }
 
+void slot_cool(struct g *g) {
+    sys(SYS_madvise, g->stack_lo, g->stack_hi - g->stack_lo, MADV_DONTNEED);
+}
+
 size_t slot_stride(int class) { return classes[class].size + classes[class].guard; }
 
 bool slot_own(struct g *g, const struct stack_want *want) {

@@ -71,6 +71,7 @@ static const struct sched_host host = {
     .never_blocked = SIG_RESERVED,
     .thread_spawn = thread_spawn,
     .g_exited = thread_exited,
+    .identity_drop = tcb_drop,
     .m_started = m_started,
     .attend = signal_attend,
     .preempt_m = preempt_m,

@@ -10,7 +10,7 @@ json() {
 }
 
 # A program with many threads: on gthread they are no kernel threads.
-gthread 0 compare -n 8 --seed 7 --json "$dir/json" --markdown "$dir/md" --svg "$dir/svg" "$build/tests/small/crowd" 300
+gthread 0 compare -n 8 --seed 7 --json "$dir/json" --markdown "$dir/md" --svg "$dir/svg" "$build/tests/small/crowd" 300 400
 expect out '^8 pairs, order drawn from seed 7, ' '^kernel threads +301 +[0-9]+ +0\.0[0-9]+ +.* to .* +fewer$' \
     '^wall time ' '^CPU time ' '^context switches ' '^peak memory ' '(gthread / NPTL is|times NPTL.s)'
 expect md '^\| kernel threads \| 301 \| [0-9]+ \| .* \| fewer \|$'
@@ -40,7 +40,7 @@ expect out 'too few pairs' '^2 pairs are too few to tell: 8 are needed$'
 printf 'int nothing;\n' >"$dir/nothing.c" && gcc -shared -fPIC -o "$dir/nothing.so" "$dir/nothing.c" || give_up "gcc"
 none=0
 for i in 1 2 3; do
-    gthread 0 compare -n 8 --json "$dir/json" --library "$dir/nothing.so" "$build/tests/small/crowd" 50
+    gthread 0 compare -n 8 --json "$dir/json" --library "$dir/nothing.so" "$build/tests/small/crowd" 50 200
     grep -q '"verdict": "no_difference",$' <(grep -A0 '^ "verdict"' "$dir/json") && none=$((none + 1))
     json 'm["kernel_threads"]["verdict"] == "no_difference"'
     [ $none -lt 2 ] || break

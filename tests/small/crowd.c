@@ -1,5 +1,6 @@
 /* crowd.c - as many threads as asked for, all in the same wait, until stdin ends
  *
+ * With a second number it stays at least so many milliseconds (50), so that an onlooker sees it.
  * With `deadlock` in place of the number: two threads, each of which waits for the other's mutex;
  * it ends only when it is killed.
  */
@@ -53,7 +54,7 @@ int main(int argc, char **argv) {
     for (int i = 0; i < n; i++)
         threads[i] = spawn(!deadlock ? crowd_thread : i ? right_thread : left_thread, NULL);
     wait_until(&arrived, n);
-    pause_ms(50);
+    pause_ms(argc > 2 ? atoi(argv[2]) : 50);
     printf("ready\n");
     fflush(stdout);
     while (!deadlock && DONE(read(0, &c, 1)) > 0)
