@@ -114,7 +114,7 @@ void g_launch(struct g *g, uintptr_t tp, uintptr_t top, void (*entry)(struct g *
     g->entry = entry;
     g->m = NULL;
     g->locks = SECTION_ONE; /* as if it had switched out; entry leaves it */
-    g->long_runner = false;
+    g->lone_wakes = 0;
     arch_ctx_init(&g->ctx, top, tp, g_start);
     g_word_set(tp, g);
     atomic_fetch_add_explicit(&sched.ngs, 1, memory_order_relaxed);

@@ -15,7 +15,7 @@
  *
  * One G in runnext alone is no reason to wake an M: the readier mostly stops at once and runs it
  * itself, and the wake-up costs more than the G (shared/NETPOLL.md, step 5). Two nets hold what
- * this misses: a G that is known to go on for long after readying (long_runner) wakes at once,
+ * this misses: a G that has gone on for long after readying one (lone_wakes) wakes at once,
  * and sysmon wakes an M for a queue that has stood still for a tick.
  *
  * Rejected: one global queue (a lock on every switch), fixed assignment of Gs to Ms (no work
@@ -32,7 +32,7 @@ struct sched sched;
  * Primes, so that it does not fall in step with the program. */
 #define LOOK_EVERY 13
 #define GLOBAL_LOOKS 5
-/* A readier that goes on longer than this wakes an M next time. About what a wake-up costs; in
+/* A readier that goes on longer than this wakes Ms next times. About what a wake-up costs; in
  * arch_cycles of 2-3 GHz. */
 #define LONG_RUN_CYCLES 50000
 #define GRACE_CYCLES 6000 /* about 3 us; see moves_on */
@@ -89,7 +89,7 @@ static inline void queue_on(struct p *p, struct g *g) {
         return;
     struct g *self = getg();
     bool lone = ring_empty(p);
-    if (!lone || self->long_runner || chaos(2, "wakes an M"))
+    if (!lone || self->lone_wakes || chaos(2, "wakes an M"))
         wakep();
     if (lone) /* after the wake-up, whose cost would make any G a long runner for ever */
         self->lone_cycles = arch_cycles();
@@ -159,12 +159,18 @@ uint32_t ready_batch(struct wake_list *l) {
 
 /* ---- switching ---- */
 
-/* Learns whether g goes on for long after it readied a lone G. */
+/* Learns whether g goes on for long after it readied a lone G: it wakes an M for as many of the next
+ * ones as would have cost what this one cost. A spinning G has waited for sysmon, up to 10 ms, for
+ * the one it spins on; an interruption by the kernel is soon forgotten. */
 static void note_long_run(struct g *g) {
-    if (g->lone_cycles) {
-        g->long_runner = arch_cycles() - g->lone_cycles > LONG_RUN_CYCLES;
-        g->lone_cycles = 0;
-    }
+    if (!g->lone_cycles)
+        return;
+    uint64_t wakes = (arch_cycles() - g->lone_cycles) / LONG_RUN_CYCLES;
+    g->lone_cycles = 0;
+    if (wakes > g->lone_wakes)
+        g->lone_wakes = wakes < UINT8_MAX ? (uint8_t)wakes : UINT8_MAX;
+    else if (g->lone_wakes)
+        g->lone_wakes--;
 }
 
 static void exec_prepare(struct m *m, struct g *g, bool inherit) {

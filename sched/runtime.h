@@ -85,7 +85,7 @@ struct g {
     uint32_t index;     /* place in the slabs */
     uint8_t slot_class; /* index of its stack class, G_NO_CLASS: own or user's mapping */
     bool is_g0;
-    bool long_runner; /* runs long after waking one G: wake another M at once */
+    uint8_t lone_wakes; /* for so many lone Gs that it readies it wakes an M at once */
     uint64_t ext[G_EXT_SIZE / 8];
 };
 /* Type-stable in dense slabs: a million of them must stay small (DANGERS C3). */
