@@ -243,6 +243,7 @@ int __ppoll_chk(struct pollfd *p, unsigned long n, const struct timespec *t, con
                 size_t size);
 int __open_2(const char *path, int flags);
 int __openat_2(int dir, const char *path, int flags);
+int __mq_open_2(const char *name, int flags);
 ssize_t __pread_chk(int fd, void *buf, size_t n, off_t at, size_t size);
 ssize_t __pread64_chk(int fd, void *buf, size_t n, off64_t at, size_t size);
 ssize_t __recv_chk(int fd, void *buf, size_t n, size_t size, int flags);
