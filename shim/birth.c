@@ -276,27 +276,32 @@ SHIM_API int shim_ioctl(int fd, unsigned long request, ...) {
 
 /* ---- closing ---- */
 
-SHIM_API int shim_close(int fd) {
+int fd_close(int fd, bool cancels) {
     if (!fd_tracked())
         return next(close)(fd);
     if (unlikely(net_owns(fd))) {
         errno = EBADF;
         return -1;
     }
+    if (cancels)
+        cancel_test();
     struct net_desc *d = net_desc_look(fd);
-    if (!d)
-        return LIBC_CALL(next(close)(fd));
-    cancel_test();
-    pair_end(fd, d);
-    uint32_t tag = net_close_begin(d);
+    uint32_t tag = 0;
+    if (d) {
+        pair_end(fd, d);
+        tag = net_close_begin(d);
+    }
     int r = (int)LIBC_CALL(sys(SYS_close, fd));
-    net_close_end(d, tag);
+    if (d)
+        net_close_end(d, tag);
     if (r < 0) {
         errno = -r;
         return -1;
     }
     return r;
 }
+
+SHIM_API int shim_close(int fd) { return fd_close(fd, true); }
 
 /* Has anybody used the number? There may be thousands that nobody has. */
 static bool fd_known(int fd) {

@@ -200,6 +200,14 @@ int deadline_abs(clockid_t clock, const struct timespec *abs, uint64_t *deadline
 /* For a relative time; EINVAL as above. */
 int deadline_rel(const struct timespec *rel, uint64_t *deadline);
 
+/* clock_nanosleep(2) on a goroutine, for the clocks that the runtime knows. 0 or the error number.
+ * cancels: as libc's function it is a cancellation point, by number it is none. */
+static inline bool sleep_clock_ours(clockid_t clock) {
+    return clock == CLOCK_REALTIME || clock == CLOCK_MONOTONIC;
+}
+int sleep_for(clockid_t clock, int flags, const struct timespec *req, struct timespec *rem,
+              bool cancels);
+
 /* ---- mutexes, for conditions ---- */
 
 /* Values of waiter.token when a mutex's or condition's waiter wakes. */

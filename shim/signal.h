@@ -164,6 +164,10 @@ long sigaltstack_syscall(long new, long old);
 long sig_tkill(long tgid, long tid, long sig); /* tgid 0: tkill */
 long sig_pidfd_send(long fd, long sig, long info, long flags);
 long sig_queueinfo(long tgid, long tid, long sig, const siginfo_t *info); /* tgid 0: to a process */
+/* On a goroutine; unlike libc's functions they are no cancellation points. */
+long sigtimedwait_syscall(long set, long info, long timeout);
+long sigsuspend_syscall(long mask);
+long pause_syscall(void);
 
 /* ---- masks (sigmask.c) ---- */
 
