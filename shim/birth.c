@@ -73,6 +73,11 @@ SHIM_API mqd_t shim_mq_open(const char *name, int flags, ...) {
     return fd_born((int)LIBC_CALL(next(mq_open)(name, flags, mode, attributes)));
 }
 
+SHIM_API int shim_mq_close(mqd_t q) {
+    fd_forget(q);
+    return next(mq_close)(q);
+}
+
 BIRTH(epoll_create, (int n), (n))
 BIRTH(epoll_create1, (int flags), (flags))
 BIRTH(eventfd, (unsigned n, int flags), (n, flags))
