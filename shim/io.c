@@ -148,23 +148,34 @@ SHIM_API int shim_aio_suspend(const struct aiocb *const list[], int n, const str
     return LIBC_CALL_BLOCK(next(aio_suspend)(list, n, time_rest(&l)));
 }
 
+/* Until all have been worked on. False: a handler has ended the wait, errno EINTR. */
+static bool listed_done(struct aiocb *const list[], int n) {
+    for (int i = 0; i < n; i++) {
+        const struct aiocb *one = list[i];
+        while (one && one->aio_lio_opcode != LIO_NOP && aio_error(one) == EINPROGRESS)
+            if (shim_aio_suspend(&one, 1, NULL))
+                return false;
+    }
+    return true;
+}
+
 /* libc's own, when its wait is interrupted, leaves requests behind that it must not be given again.
- * So they are only handed in there, and waited for here. */
+ * So they are only handed in there, and waited for here. No cancellation point. */
 SHIM_API int shim_lio_listio(int mode, struct aiocb *const list[], int n, struct sigevent *ev) {
     if (!getg() || mode != LIO_WAIT)
         return next(lio_listio)(mode, list, n, ev);
-    int r = next(lio_listio)(LIO_NOWAIT, list, n, NULL);
-    bool failed = false;
-    for (int i = 0; r == 0 && i < n; i++) {
-        const struct aiocb *one = list[i];
-        if (!one || one->aio_lio_opcode == LIO_NOP)
-            continue;
-        while (aio_error(one) == EINPROGRESS)
-            if (shim_aio_suspend(&one, 1, NULL))
-                return -1;
-        failed |= aio_error(one) != 0;
-    }
-    if (failed)
-        errno = EIO;
-    return failed ? -1 : r;
+    int state, r = next(lio_listio)(LIO_NOWAIT, list, n, NULL);
+    if (r)
+        return r;
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
+    bool done = listed_done(list, n);
+    pthread_setcancelstate(state, NULL);
+    if (!done)
+        return -1;
+    for (int i = 0; i < n; i++)
+        if (list[i] && list[i]->aio_lio_opcode != LIO_NOP && aio_error(list[i])) {
+            errno = EIO;
+            r = -1;
+        }
+    return r;
 }

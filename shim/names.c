@@ -54,17 +54,19 @@ SHIM_API int shim_gai_suspend(const struct gaicb *const list[], int n, const str
     return r;
 }
 
-/* As lio_listio (io.c): handed in there, waited for here. */
+/* As lio_listio (io.c): handed in there, waited for here; no cancellation point. */
 SHIM_API int shim_getaddrinfo_a(int mode, struct gaicb *list[], int n, struct sigevent *ev) {
     if (!getg() || mode != GAI_WAIT)
         return next(getaddrinfo_a)(mode, list, n, ev);
-    int r = next(getaddrinfo_a)(GAI_NOWAIT, list, n, NULL);
+    int state, r = next(getaddrinfo_a)(GAI_NOWAIT, list, n, NULL);
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
     for (int i = 0; r == 0 && i < n; i++) {
         const struct gaicb *one = list[i];
         while (one && r == 0 && gai_error(list[i]) == EAI_INPROGRESS)
             if (shim_gai_suspend(&one, 1, NULL) == EAI_INTR)
                 r = EAI_INTR;
     }
+    pthread_setcancelstate(state, NULL);
     return r;
 }
 

@@ -78,6 +78,8 @@ void setxid_answer(void);
 void preempt_here(struct thread *t, void *kernel_uc);
 /* At the start: where in memory libc and its like are. sched_host.preempt_m. */
 void preempt_start(void);
+/* Is pc in libc, the dynamic linker, the vdso, or where malloc is? */
+bool preempt_in_libc(uintptr_t pc);
 bool preempt_m(int32_t kernel_tid);
 
 /* ---- actions (sigaction.c) ---- */
