@@ -113,10 +113,9 @@ static struct time_left time_begin(const struct timespec *t) {
     return l;
 }
 static const struct timespec *time_rest(struct time_left *l) {
-    uint64_t now = nanotime(), ns = l->deadline > now ? l->deadline - now : 0;
     if (!l->deadline)
         return l->given;
-    l->left = (struct timespec){(time_t)(ns / NSEC_PER_SEC), (long)(ns % NSEC_PER_SEC)};
+    l->left = time_until(l->deadline);
     return &l->left;
 }
 

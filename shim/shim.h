@@ -200,6 +200,12 @@ int deadline_abs(clockid_t clock, const struct timespec *abs, uint64_t *deadline
 /* For a relative time; EINVAL as above. */
 int deadline_rel(const struct timespec *rel, uint64_t *deadline);
 
+/* What is left until the deadline, for calls that tell it or begin anew with it. */
+static inline struct timespec time_until(uint64_t deadline) {
+    uint64_t now = nanotime(), ns = deadline > now ? deadline - now : 0;
+    return (struct timespec){(time_t)(ns / NSEC_PER_SEC), (long)(ns % NSEC_PER_SEC)};
+}
+
 /* clock_nanosleep(2) on a goroutine, for the clocks that the runtime knows. 0 or the error number.
  * cancels: as libc's function it is a cancellation point, by number it is none. */
 static inline bool sleep_clock_ours(clockid_t clock) {

@@ -29,21 +29,14 @@ static uint64_t mux_deadline_ms(long ms) {
     return (int)ms < 0 ? TIME_FOREVER : ms ? nanotime() + (uint64_t)(int)ms * NSEC_PER_MSEC : 0;
 }
 
-/* Linux writes back what was left. */
-static void time_left(struct timespec *t, uint64_t deadline) {
-    uint64_t now = nanotime(), ns = deadline > now ? deadline - now : 0;
-    if (t)
-        *t = (struct timespec){(time_t)(ns / NSEC_PER_SEC), (long)(ns % NSEC_PER_SEC)};
-}
-
 static long syscall_pselect(long n, long r, long w, long e, struct timespec *t, const long *mask) {
     uint64_t d;
     if (!mux_deadline(t, &d))
         return IO_BRACKET;
     long ready = mux_select((int)n, (void *)r, (void *)w, (void *)e, d,
                             mask ? (const void *)mask[0] : NULL, false);
-    if (ready != IO_BRACKET)
-        time_left(t, d);
+    if (ready != IO_BRACKET && t) /* Linux writes back what was left */
+        *t = time_until(d);
     return ready;
 }
 
@@ -64,8 +57,8 @@ static long syscall_ppoll(long p, long n, struct timespec *t, const void *mask) 
     if (!mux_deadline(t, &d))
         return IO_BRACKET;
     long ready = mux_poll((struct pollfd *)p, (nfds_t)n, d, mask, false);
-    if (ready != IO_BRACKET)
-        time_left(t, d);
+    if (ready != IO_BRACKET && t) /* Linux writes back what was left */
+        *t = time_until(d);
     return ready;
 }
 

@@ -55,7 +55,7 @@ int deadline_rel(const struct timespec *rel, uint64_t *deadline) {
 /* ---- sleeping ---- */
 
 /* Sleeps on a goroutine. 0 or EINTR; *left: what was left. */
-static int sleep_until(uint64_t deadline, uint64_t *left, bool cancels) {
+static int sleep_until(uint64_t deadline, struct timespec *left, bool cancels) {
     uint64_t mark = signal_mark();
     if (cancels)
         cancel_test();
@@ -66,9 +66,8 @@ static int sleep_until(uint64_t deadline, uint64_t *left, bool cancels) {
         lot_enqueue_interruptible(b, w, addr, WAIT_SLEEP);
         lot_unlock(b);
         enum park_result r = cancels ? cancel_wait(w, deadline) : lot_wait(w, deadline);
-        uint64_t now = nanotime();
-        *left = deadline > now ? deadline - now : 0;
-        if (r == PARK_TIMEOUT || !*left)
+        *left = time_until(deadline);
+        if (r == PARK_TIMEOUT || (!left->tv_sec && !left->tv_nsec))
             return 0;
         if (cancels)
             cancel_test();
@@ -77,14 +76,10 @@ static int sleep_until(uint64_t deadline, uint64_t *left, bool cancels) {
     }
 }
 
-static void from_ns(uint64_t ns, struct timespec *t) {
-    t->tv_sec = (time_t)(ns / NSEC_PER_SEC);
-    t->tv_nsec = (long)(ns % NSEC_PER_SEC);
-}
-
 int sleep_for(clockid_t clock, int flags, const struct timespec *req, struct timespec *rem,
               bool cancels) {
-    uint64_t deadline, left;
+    struct timespec left;
+    uint64_t deadline;
     int err;
     if (flags & TIMER_ABSTIME)
         err = req->tv_sec < 0 ? EINVAL : deadline_abs(clock, req, &deadline);
@@ -94,7 +89,7 @@ int sleep_for(clockid_t clock, int flags, const struct timespec *req, struct tim
         return err;
     err = sleep_until(deadline, &left, cancels);
     if (err && rem && !(flags & TIMER_ABSTIME))
-        from_ns(left, rem);
+        *rem = left;
     return err;
 }
 
