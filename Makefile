@@ -22,7 +22,7 @@ LIB_LDFLAGS = -shared -Wl,-soname,libgthread.so -Wl,-z,nodelete -Wl,-z,noexecsta
 LIB    := $(BUILD)/libgthread.so
 SRCS   := $(wildcard sched/*.c shim/*.c interpose/*.c arch/$(ARCH)/*.c arch/$(ARCH)/*.S)
 OBJS   := $(patsubst %,$(BUILD)/%.o,$(SRCS))
-GEN    := $(BUILD)/gen/next.h
+GEN    := $(BUILD)/gen/next.h $(BUILD)/gen/syscalls.h
 # The command: a program of its own, with libraries that the library must not have (DANGERS C1).
 CMD    := $(BUILD)/gthread
 CMD_SRCS := $(wildcard tools/gthread/*.c)
@@ -35,8 +35,11 @@ Q := $(if $(V),,@)
 .PHONY: all deps demo check check-all stress bench compat format lint install clean help
 all: $(LIB) $(LIB)-gdb.py $(CMD)
 
-$(GEN): interpose/symbols.tab tools/gen-symbols
+$(BUILD)/gen/next.h: interpose/symbols.tab tools/gen-symbols
 	$(Q)tools/gen-symbols $< $(BUILD)/gen
+
+$(BUILD)/gen/syscalls.h: interpose/syscalls.tab tools/gen-syscalls
+	$(Q)tools/gen-syscalls $< $(BUILD)/gen
 
 # The names of the system calls of this machine, for `gthread check`.
 $(BUILD)/gen/syscall_names.h:

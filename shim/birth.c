@@ -9,18 +9,25 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <mntent.h>
+#include <mqueue.h>
+#include <pty.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/fanotify.h>
 #include <sys/inotify.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/pidfd.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
+#include <utmp.h>
 
 /* ---- one number ---- */
 
@@ -48,6 +55,29 @@ OPENS(__openat_2, (int dir, const char *path, int flags), (dir, path, flags))
 #define BIRTH(name, params, args)                                                                  \
     SHIM_API int shim_##name params { return fd_born(next(name) args); }
 
+OPENS(open_by_handle_at, (int dir, struct file_handle *h, int flags), (dir, h, flags))
+OPENS(shm_open, (const char *name, int flags, mode_t mode), (name, flags, mode))
+OPENS(fsopen, (const char *type, unsigned flags), (type, flags))
+OPENS(fsmount, (int fd, unsigned flags, unsigned attributes), (fd, flags, attributes))
+OPENS(fspick, (int dir, const char *path, unsigned flags), (dir, path, flags))
+OPENS(open_tree, (int dir, const char *path, unsigned flags), (dir, path, flags))
+OPENS(__mq_open_2, (const char *name, int flags), (name, flags))
+
+/* A queue of messages is a descriptor too (mq_overview(7)). */
+SHIM_API mqd_t shim_mq_open(const char *name, int flags, ...) {
+    va_list ap;
+    va_start(ap, flags);
+    long mode = va_arg(ap, long);
+    long attributes = va_arg(ap, long);
+    va_end(ap);
+    return fd_born((int)LIBC_CALL(next(mq_open)(name, flags, mode, attributes)));
+}
+
+SHIM_API int shim_mq_close(mqd_t q) {
+    fd_forget(q);
+    return next(mq_close)(q);
+}
+
 BIRTH(epoll_create, (int n), (n))
 BIRTH(epoll_create1, (int flags), (flags))
 BIRTH(eventfd, (unsigned n, int flags), (n, flags))
@@ -55,7 +85,11 @@ BIRTH(timerfd_create, (int clock, int flags), (clock, flags))
 BIRTH(inotify_init, (void), ())
 BIRTH(inotify_init1, (int flags), (flags))
 BIRTH(memfd_create, (const char *name, unsigned flags), (name, flags))
+BIRTH(fanotify_init, (unsigned flags, unsigned event_flags), (flags, event_flags))
+BIRTH(pidfd_open, (pid_t pid, unsigned flags), (pid, flags))
+BIRTH(pidfd_getfd, (int pidfd, int fd, unsigned flags), (pidfd, fd, flags))
 BIRTH(posix_openpt, (int flags), (flags))
+BIRTH(getpt, (void), ())
 BIRTH(mkstemp, (char *path), (path))
 BIRTH(mkostemp, (char *path, int flags), (path, flags))
 BIRTH(mkstemps, (char *path, int suffix), (path, suffix))
@@ -87,6 +121,33 @@ SHIM_API int shim_pipe(int fd[2]) {
     return r;
 }
 
+SHIM_API int shim_openpty(int *master, int *slave, char *name, const struct termios *t,
+                          const struct winsize *w) {
+    int r = next(openpty)(master, slave, name, t, w);
+    if (r == 0) {
+        fd_born(*master);
+        fd_born(*slave);
+    }
+    return r;
+}
+
+SHIM_API pid_t shim_forkpty(int *master, char *name, const struct termios *t,
+                            const struct winsize *w) {
+    pid_t pid = next(forkpty)(master, name, t, w);
+    if (pid > 0)
+        fd_born(*master);
+    return pid;
+}
+
+/* The terminal becomes 0, 1 and 2. */
+SHIM_API int shim_login_tty(int fd) {
+    fd_forget(fd);
+    int r = next(login_tty)(fd);
+    for (int i = 0; r == 0 && i <= 2; i++)
+        fd_born(i);
+    return r;
+}
+
 /* ---- streams ---- */
 
 FILE *stream_born(FILE *f) {
@@ -98,7 +159,11 @@ FILE *stream_born(FILE *f) {
 }
 
 SHIM_API FILE *shim_fopen(const char *path, const char *mode) {
-    return stream_born(next(fopen)(path, mode));
+    return stream_born(LIBC_CALL(next(fopen)(path, mode)));
+}
+
+SHIM_API FILE *shim_setmntent(const char *path, const char *mode) {
+    return stream_born(next(setmntent)(path, mode));
 }
 
 /* What stdio reads and writes is not told. */
@@ -115,7 +180,7 @@ SHIM_API FILE *shim_freopen(const char *path, const char *mode, FILE *f) {
 }
 
 SHIM_API DIR *shim_opendir(const char *path) {
-    DIR *d = next(opendir)(path);
+    DIR *d = LIBC_CALL(next(opendir)(path));
     if (d)
         fd_born(dirfd(d));
     return d;
@@ -206,35 +271,42 @@ SHIM_API int shim_ioctl(int fd, unsigned long request, ...) {
     va_start(ap, request);
     void *arg = va_arg(ap, void *);
     va_end(ap);
-    int r = next(ioctl)(fd, request, arg);
+    if (request == FIONREAD)
+        return next(ioctl)(fd, request, arg);
+    int r = LIBC_CALL(next(ioctl)(fd, request, arg)); /* drivers may wait as they like */
     if (r == 0 && request == FIONBIO && fd_tracked())
         fd_nonblock_set(fd, *(int *)arg != 0);
-    return r;
+    return request == TIOCGPTPEER ? fd_born(r) : r;
 }
 
 /* ---- closing ---- */
 
-SHIM_API int shim_close(int fd) {
+int fd_close(int fd, bool cancels) {
     if (!fd_tracked())
         return next(close)(fd);
     if (unlikely(net_owns(fd))) {
         errno = EBADF;
         return -1;
     }
+    if (cancels)
+        cancel_test();
     struct net_desc *d = net_desc_look(fd);
-    if (!d)
-        return LIBC_CALL(next(close)(fd));
-    cancel_test();
-    pair_end(fd, d);
-    uint32_t tag = net_close_begin(d);
+    uint32_t tag = 0;
+    if (d) {
+        pair_end(fd, d);
+        tag = net_close_begin(d);
+    }
     int r = (int)LIBC_CALL(sys(SYS_close, fd));
-    net_close_end(d, tag);
+    if (d)
+        net_close_end(d, tag);
     if (r < 0) {
         errno = -r;
         return -1;
     }
     return r;
 }
+
+SHIM_API int shim_close(int fd) { return fd_close(fd, true); }
 
 /* Has anybody used the number? There may be thousands that nobody has. */
 static bool fd_known(int fd) {

@@ -16,11 +16,14 @@
  *   caller:    (1) its status says SYSCALL, (2) libc's compare-exchange sets CANCEL_ASYNC and sees
  *              the bits, (3) the system call.
  * So either libc sees the bits in (2), or the signal arrives in or after (3), and its handler acts
- * on the request if CANCEL_ASYNC is still set. Unwinding ends the bracket (LIBC_CALL). While a
- * handler of the program has interrupted the call, the status is RUNNING; when it becomes SYSCALL
- * again the bits are looked at once more (signal_run).
+ * on the request if CANCEL_ASYNC is still set. The same without (1) where nothing of ours is around
+ * the call (stdio): the target is running, and what the signal interrupts is code of libc's.
+ * Unwinding ends the bracket (LIBC_CALL). While a handler of the program has interrupted the call,
+ * the status is RUNNING; when it becomes SYSCALL again the bits are looked at once more
+ * (signal_run).
  */
-#include "shim/shim.h"
+#include "shim/signal.h"
+#include "sigframe.h"
 
 #include <signal.h>
 #include <sys/syscall.h>
@@ -52,10 +55,14 @@ void cancel_in_call(void) {
         cancel_test();
 }
 
+/* Does the goroutine stand in libc without our knowing, in a read of stdio's? */
+static bool in_libc_unseen(const void *context) {
+    return !g_is_g0(getg()) && !section_inside() && preempt_in_libc(arch_uc_pc(context));
+}
+
 static void on_sigcancel(int sig, siginfo_t *info, void *context) {
-    (void)context;
     if (sig == SIGCANCEL && info->si_code == SI_TKILL && info->si_pid == sys(SYS_getpid) &&
-        thread_self() && syscall_inside())
+        thread_self() && (syscall_inside() || in_libc_unseen(context)))
         cancel_in_call();
 }
 

@@ -191,20 +191,25 @@ long net_sendmsg(int fd, const struct msghdr *m, int flags, bool cancels);
 long net_recvmmsg(int fd, struct mmsghdr *m, unsigned n, int flags, struct timespec *t,
                   bool cancels);
 long net_sendmmsg(int fd, struct mmsghdr *m, unsigned n, int flags, bool cancels);
+/* Descriptors that came along with a message are new here. */
+void net_control_born(struct msghdr *m);
+/* fd is connected. */
+void net_connected(void);
 long net_accept(int fd, struct sockaddr *a, socklen_t *len, int flags, bool cancels);
 
 /* syscall_fd.c: if nr is a call on descriptors, makes it: *r is -errno or the result. G. */
 bool syscall_fd(long nr, long a, long b, long c, long d, long e, long f, long *r);
 
-int shim_close(int fd);
+/* close(2); cancels: is it a cancellation point? */
+int fd_close(int fd, bool cancels);
 int shim_close_range(unsigned first, unsigned last, int flags);
 int shim_dup(int fd);
 int shim_dup2(int from, int to);
 int shim_dup3(int from, int to, int flags);
 int shim_fcntl(int fd, int cmd, ...);
-int shim_open(const char *path, int flags, ...);
-int shim_openat(int dir, const char *path, int flags, ...);
+int shim_ioctl(int fd, unsigned long request, ...);
 int shim_pipe2(int fd[2], int flags);
+int shim_signalfd(int fd, const sigset_t *mask, int flags);
 int shim_setsockopt(int fd, int level, int name, const void *value, socklen_t len);
 int shim_shutdown(int fd, int how);
 int shim_socket(int domain, int type, int protocol);

@@ -10,6 +10,7 @@
 #include "shim/pair.h"
 
 #include <limits.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -215,4 +216,13 @@ SHIM_API ssize_t shim_preadv2(int fd, const struct iovec *v, int n, off_t at, in
 SHIM_API ssize_t shim_pwritev2(int fd, const struct iovec *v, int n, off_t at, int fl) {
     return IO_RESULT(at == -1 && !fl ? io_writev(fd, v, n, true) : IO_BRACKET,
                      next(pwritev2)(fd, v, n, at, fl));
+}
+
+/* Eight bytes, no more and no less. */
+SHIM_API int shim_eventfd_read(int fd, eventfd_t *value) {
+    return shim_read(fd, value, sizeof *value) == sizeof *value ? 0 : -1;
+}
+
+SHIM_API int shim_eventfd_write(int fd, eventfd_t value) {
+    return shim_write(fd, &value, sizeof value) == sizeof value ? 0 : -1;
 }

@@ -1,53 +1,24 @@
-/* io.c - calls that may block in the kernel, bracketed
+/* io.c - calls that may block in the kernel, bracketed: files, children, queues between processes
  *
- * On a goroutine the call is libc's own, between syscall_enter and syscall_exit: the P stays and
- * sysmon takes it if the call lasts (KEEP), or it is given away at once where waiting is what the
- * call is for (GIVE). Without a goroutine it is libc's alone. libc's functions keep errno, their
- * arguments' checks, and being cancellation points.
+ * Their kin: names of files in path.c, users and hosts in names.c.
  */
+#include "shim/bracket.h"
 #include "shim/pair.h"
 
+#include <aio.h>
+#include <dirent.h>
 #include <fcntl.h>
 #include <mqueue.h>
-#include <netdb.h>
-#include <poll.h>
-#include <signal.h>
-#include <stdarg.h>
-#include <stdlib.h>
-#include <sys/epoll.h>
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/msg.h>
-#include <sys/select.h>
+#include <sys/random.h>
 #include <sys/sem.h>
 #include <sys/sendfile.h>
-#include <sys/socket.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
 #include <termios.h>
 #include <unistd.h>
-
-#define KEEP(ret, name, params, args)                                                              \
-    SHIM_API ret shim_##name params {                                                              \
-        if (!getg())                                                                               \
-            return next(name) args;                                                                \
-        return LIBC_CALL(next(name) args);                                                         \
-    }
-
-#define GIVE(ret, name, params, args)                                                              \
-    SHIM_API ret shim_##name params {                                                              \
-        if (!getg())                                                                               \
-            return next(name) args;                                                                \
-        return LIBC_CALL_BLOCK(next(name) args);                                                   \
-    }
-
-/* A call that is only asked, not waited on, keeps the P. */
-#define GIVE_UNLESS(asks, ret, name, params, args)                                                 \
-    SHIM_API ret shim_##name params {                                                              \
-        if (!getg())                                                                               \
-            return next(name) args;                                                                \
-        return asks ? LIBC_CALL(next(name) args) : LIBC_CALL_BLOCK(next(name) args);               \
-    }
 
 /* ---- reading and writing at a place ---- */
 
@@ -58,8 +29,6 @@ KEEP(ssize_t, pwrite, (int fd, const void *b, size_t n, off_t at), (fd, b, n, at
 KEEP(ssize_t, preadv, (int fd, iov v, int n, off_t at), (fd, v, n, at))
 KEEP(ssize_t, pwritev, (int fd, iov v, int n, off_t at), (fd, v, n, at))
 KEEP(ssize_t, __pread_chk, (int fd, void *b, size_t n, off_t at, size_t size), (fd, b, n, at, size))
-
-#define IS_ZERO(t) ((t) && !(t)->tv_sec && !(t)->tv_nsec)
 
 /* ---- processes ---- */
 
@@ -82,7 +51,37 @@ KEEP(int, flock, (int fd, int op), (fd, op))
 KEEP(int, lockf, (int fd, int cmd, off_t len), (fd, cmd, len))
 KEEP(ssize_t, copy_file_range, (int in, off64_t *ai, int out, off64_t *ao, size_t n, unsigned fl),
      (in, ai, out, ao, n, fl))
+
+/* Room that is made or given back, and what is to be on the disk before the call returns. */
+SHIM_API void shim_sync(void) { LIBC_CALL((next(sync)(), 0)); }
+KEEP(int, syncfs, (int fd), (fd))
+KEEP(int, sync_file_range, (int fd, off64_t at, off64_t n, unsigned fl), (fd, at, n, fl))
+KEEP(int, fallocate, (int fd, int mode, off_t at, off_t n), (fd, mode, at, n))
+KEEP(int, posix_fadvise, (int fd, off_t at, off_t n, int advice), (fd, at, n, advice))
+KEEP(ssize_t, readahead, (int fd, off64_t at, size_t n), (fd, at, n))
+KEEP(int, ftruncate, (int fd, off_t n), (fd, n))
+KEEP(ssize_t, getdents64, (int fd, void *b, size_t n), (fd, b, n))
+
+/* Returns the error, so the bracket does not see an EINTR that was not the caller's. */
+SHIM_API int shim_posix_fallocate(int fd, off_t at, off_t n) {
+    uint64_t mark = signal_mark();
+    int r;
+    do
+        r = LIBC_CALL(next(posix_fallocate)(fd, at, n));
+    while (r == EINTR && !signal_ends(mark, true));
+    return r;
+}
+
+/* ---- terminals: until what was written has gone out ---- */
+
 KEEP(int, tcdrain, (int fd), (fd))
+KEEP(int, tcsendbreak, (int fd, int ms), (fd, ms))
+KEEP(int, tcsetattr, (int fd, int when, const struct termios *t), (fd, when, t))
+
+/* ---- what the kernel knows at random: only while a machine starts ---- */
+
+KEEP(ssize_t, getrandom, (void *b, size_t n, unsigned fl), (b, n, fl))
+KEEP(int, getentropy, (void *b, size_t n), (b, n))
 
 /* These move data between descriptors, in the kernel, untold (pair.c). */
 #define MOVES(name, from, to, params, args)                                                        \
@@ -100,11 +99,38 @@ MOVES(vmsplice, fd, fd, (int fd, const struct iovec *v, size_t n, unsigned fl), 
 
 /* ---- queues and semaphores between processes ---- */
 
-GIVE(ssize_t, msgrcv, (int id, void *m, size_t n, long type, int fl), (id, m, n, type, fl))
+/* What is left of a relative time-out when a call that nothing of the caller's has ended is made
+ * again. A bad one stays what it is: the error is libc's. */
+struct time_left {
+    const struct timespec *given;
+    struct timespec left;
+    uint64_t deadline;
+};
+static struct time_left time_begin(const struct timespec *t) {
+    struct time_left l = {.given = t};
+    if (t && deadline_rel(t, &l.deadline))
+        l.deadline = 0;
+    return l;
+}
+static const struct timespec *time_rest(struct time_left *l) {
+    if (!l->deadline)
+        return l->given;
+    l->left = time_until(l->deadline);
+    return &l->left;
+}
+
+GIVE_UNLESS((fl & IPC_NOWAIT), ssize_t, msgrcv, (int id, void *m, size_t n, long type, int fl),
+            (id, m, n, type, fl))
 KEEP(int, msgsnd, (int id, const void *m, size_t n, int fl), (id, m, n, fl))
 KEEP(int, semop, (int id, struct sembuf *ops, size_t n), (id, ops, n))
-KEEP(int, semtimedop, (int id, struct sembuf *ops, size_t n, const struct timespec *t),
-     (id, ops, n, t))
+
+SHIM_API int shim_semtimedop(int id, struct sembuf *ops, size_t n, const struct timespec *t) {
+    if (!getg())
+        return next(semtimedop)(id, ops, n, t);
+    struct time_left l = time_begin(t);
+    return LIBC_CALL(next(semtimedop)(id, ops, n, time_rest(&l)));
+}
+
 KEEP(ssize_t, mq_receive, (mqd_t q, char *m, size_t n, unsigned *prio), (q, m, n, prio))
 KEEP(ssize_t, mq_timedreceive,
      (mqd_t q, char *m, size_t n, unsigned *prio, const struct timespec *t), (q, m, n, prio, t))
@@ -112,13 +138,43 @@ KEEP(int, mq_send, (mqd_t q, const char *m, size_t n, unsigned prio), (q, m, n, 
 KEEP(int, mq_timedsend, (mqd_t q, const char *m, size_t n, unsigned prio, const struct timespec *t),
      (q, m, n, prio, t))
 
-/* ---- names ---- */
+/* ---- work that threads of libc's own do ---- */
 
-KEEP(int, getaddrinfo,
-     (const char *node, const char *service, const struct addrinfo *hints, struct addrinfo **res),
-     (node, service, hints, res))
-KEEP(int, getnameinfo,
-     (const struct sockaddr *a, socklen_t len, char *host, socklen_t hl, char *serv, socklen_t sl,
-      int fl),
-     (a, len, host, hl, serv, sl, fl))
-KEEP(struct hostent *, gethostbyname, (const char *name), (name))
+SHIM_API int shim_aio_suspend(const struct aiocb *const list[], int n, const struct timespec *t) {
+    if (!getg())
+        return next(aio_suspend)(list, n, t);
+    struct time_left l = time_begin(t);
+    return LIBC_CALL_BLOCK(next(aio_suspend)(list, n, time_rest(&l)));
+}
+
+/* Until all have been worked on. False: a handler has ended the wait, errno EINTR. */
+static bool listed_done(struct aiocb *const list[], int n) {
+    for (int i = 0; i < n; i++) {
+        const struct aiocb *one = list[i];
+        while (one && one->aio_lio_opcode != LIO_NOP && aio_error(one) == EINPROGRESS)
+            if (shim_aio_suspend(&one, 1, NULL))
+                return false;
+    }
+    return true;
+}
+
+/* libc's own, when its wait is interrupted, leaves requests behind that it must not be given again.
+ * So they are only handed in there, and waited for here. No cancellation point. */
+SHIM_API int shim_lio_listio(int mode, struct aiocb *const list[], int n, struct sigevent *ev) {
+    if (!getg() || mode != LIO_WAIT)
+        return next(lio_listio)(mode, list, n, ev);
+    int state, r = next(lio_listio)(LIO_NOWAIT, list, n, NULL);
+    if (r)
+        return r;
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
+    bool done = listed_done(list, n);
+    pthread_setcancelstate(state, NULL);
+    if (!done)
+        return -1;
+    for (int i = 0; i < n; i++)
+        if (list[i] && list[i]->aio_lio_opcode != LIO_NOP && aio_error(list[i])) {
+            errno = EIO;
+            r = -1;
+        }
+    return r;
+}

@@ -25,6 +25,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <wordexp.h>
 
 /* ---- the mask that a child inherits ----
  * It is the kernel's of this M from mask_lend to mask_take_back, which are inside one section and
@@ -285,6 +286,11 @@ SHIM_API int shim_posix_spawnp(pid_t *pid, const char *file, const posix_spawn_f
 }
 SHIM_API FILE *shim_popen(const char *command, const char *mode) {
     return stream_born(SPAWN(next(popen)(command, mode)));
+}
+
+/* Commands in the words are run, by a shell each. */
+SHIM_API int shim_wordexp(const char *words, wordexp_t *result, int flags) {
+    return SPAWN(next(wordexp)(words, result, flags));
 }
 
 /* system(3). libc's own would change the kernel's mask and actions over a long wait, in which this

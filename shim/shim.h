@@ -200,6 +200,20 @@ int deadline_abs(clockid_t clock, const struct timespec *abs, uint64_t *deadline
 /* For a relative time; EINVAL as above. */
 int deadline_rel(const struct timespec *rel, uint64_t *deadline);
 
+/* What is left until the deadline, for calls that tell it or begin anew with it. */
+static inline struct timespec time_until(uint64_t deadline) {
+    uint64_t now = nanotime(), ns = deadline > now ? deadline - now : 0;
+    return (struct timespec){(time_t)(ns / NSEC_PER_SEC), (long)(ns % NSEC_PER_SEC)};
+}
+
+/* clock_nanosleep(2) on a goroutine, for the clocks that the runtime knows. 0 or the error number.
+ * cancels: as libc's function it is a cancellation point, by number it is none. */
+static inline bool sleep_clock_ours(clockid_t clock) {
+    return clock == CLOCK_REALTIME || clock == CLOCK_MONOTONIC;
+}
+int sleep_for(clockid_t clock, int flags, const struct timespec *req, struct timespec *rem,
+              bool cancels);
+
 /* ---- mutexes, for conditions ---- */
 
 /* Values of waiter.token when a mutex's or condition's waiter wakes. */
@@ -243,6 +257,7 @@ int __ppoll_chk(struct pollfd *p, unsigned long n, const struct timespec *t, con
                 size_t size);
 int __open_2(const char *path, int flags);
 int __openat_2(int dir, const char *path, int flags);
+int __mq_open_2(const char *name, int flags);
 ssize_t __pread_chk(int fd, void *buf, size_t n, off_t at, size_t size);
 ssize_t __pread64_chk(int fd, void *buf, size_t n, off64_t at, size_t size);
 ssize_t __recv_chk(int fd, void *buf, size_t n, size_t size, int flags);

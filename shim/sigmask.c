@@ -118,6 +118,8 @@ SHIM_API int shim_sigblock(int mask) {
     mask_change(SIG_BLOCK, &set, &old);
     return (int)old;
 }
+
+SHIM_API int shim_siggetmask(void) { return shim_sigblock(0); }
 SHIM_API int shim_sigsetmask(int mask) {
     if (!mine())
         return next(sigsetmask)(mask);

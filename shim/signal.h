@@ -78,6 +78,8 @@ void setxid_answer(void);
 void preempt_here(struct thread *t, void *kernel_uc);
 /* At the start: where in memory libc and its like are. sched_host.preempt_m. */
 void preempt_start(void);
+/* Is pc in libc, the dynamic linker, the vdso, or where malloc is? */
+bool preempt_in_libc(uintptr_t pc);
 bool preempt_m(int32_t kernel_tid);
 
 /* ---- actions (sigaction.c) ---- */
@@ -164,6 +166,10 @@ long sigaltstack_syscall(long new, long old);
 long sig_tkill(long tgid, long tid, long sig); /* tgid 0: tkill */
 long sig_pidfd_send(long fd, long sig, long info, long flags);
 long sig_queueinfo(long tgid, long tid, long sig, const siginfo_t *info); /* tgid 0: to a process */
+/* On a goroutine; unlike libc's functions they are no cancellation points. */
+long sigtimedwait_syscall(long set, long info, long timeout);
+long sigsuspend_syscall(long mask);
+long pause_syscall(void);
 
 /* ---- masks (sigmask.c) ---- */
 

@@ -589,6 +589,14 @@ long sig_pidfd_send(long fd, long sig, long info, long flags) {
     return r;
 }
 
+SHIM_API int shim_pidfd_send_signal(int fd, int sig, siginfo_t *info, unsigned flags) {
+    long r = sig_pidfd_send(fd, sig, (long)info, (long)flags);
+    if (r >= 0)
+        return (int)r;
+    errno = (int)-r;
+    return -1;
+}
+
 SHIM_API int shim_sigqueue(pid_t pid, int sig, const union sigval value) {
     if (!signal_own() || pid != signal_pid || !sig_valid(sig))
         return next(sigqueue)(pid, sig, value);

@@ -70,7 +70,7 @@ static int take_pending(struct thread *t, uint64_t set, siginfo_t *info) {
     return sig;
 }
 
-static enum park_result park(struct sigwait *s, uint64_t deadline) {
+static enum park_result park(struct sigwait *s, uint64_t deadline, bool cancels) {
     uintptr_t addr = (uintptr_t)s;
     struct waiter local, *w = lot_self(&local);
     struct bucket *b = lot_lock(addr);
@@ -80,12 +80,13 @@ static enum park_result park(struct sigwait *s, uint64_t deadline) {
     }
     lot_enqueue_interruptible(b, w, addr, WAIT_SIGNAL);
     lot_unlock(b);
-    return cancel_wait(w, deadline);
+    return cancels ? cancel_wait(w, deadline) : lot_wait(w, deadline);
 }
 
 /* Waits once on the list. A section: a handler may jump away or end the thread, so none runs before
  * we are off the list again. The signal, 0 after an interruption, or -EAGAIN. */
-static int wait_once(struct thread *t, uint64_t set, siginfo_t *info, uint64_t deadline) {
+static int wait_once(struct thread *t, uint64_t set, siginfo_t *info, uint64_t deadline,
+                     bool cancels) {
     struct sigwait s = {.t = t, .set = set};
     enum park_result r = PARK_WOKEN;
     section_begin();
@@ -95,7 +96,7 @@ static int wait_once(struct thread *t, uint64_t set, siginfo_t *info, uint64_t d
     lock_release(&sig_lock);
     int got = take_pending(t, set, info);
     if (!got && !atomic_load(&s.sig))
-        r = park(&s, deadline);
+        r = park(&s, deadline, cancels);
     int given = leave(&s);
     section_end();
     if (given && got) /* two at once: the other one goes on */
@@ -105,19 +106,21 @@ static int wait_once(struct thread *t, uint64_t set, siginfo_t *info, uint64_t d
     return got ? got : given ? given : r == PARK_TIMEOUT ? -EAGAIN : 0;
 }
 
-/* The signal, or -EAGAIN at the deadline, -EINTR after a handler has run. A cancellation point. */
-static int wait_for(uint64_t set, siginfo_t *info, uint64_t deadline) {
+/* The signal, or -EAGAIN at the deadline, -EINTR after a handler has run. */
+static int wait_for(uint64_t set, siginfo_t *info, uint64_t deadline, bool cancels) {
     struct thread *t = thread_self();
     uint64_t mark = signal_mark();
     set &= ~SIG_UNBLOCKABLE;
-    cancel_test();
+    if (cancels)
+        cancel_test();
     sig_catch_ignored(set);
     signals_want(set); /* what the kernel holds back comes now, and waits in our queues */
     for (;;) {
-        int r = wait_once(t, set, info, deadline);
+        int r = wait_once(t, set, info, deadline, cancels);
         if (r)
             return r;
-        cancel_test();
+        if (cancels)
+            cancel_test();
         if (signal_ends(mark, false))
             return -EINTR;
     }
@@ -130,19 +133,25 @@ static int fail_or(int r) {
     return -1;
 }
 
-SHIM_API int shim_sigtimedwait(const sigset_t *set, siginfo_t *info, const struct timespec *t) {
-    if (!signal_own() || !getg())
-        return LIBC_CALL_BLOCK(next(sigtimedwait)(set, info, t));
+/* -errno or the signal. */
+static int timed_wait(const void *set, siginfo_t *info, const struct timespec *t, bool cancels) {
     siginfo_t local;
     uint64_t deadline = TIME_FOREVER;
     int err = t ? deadline_rel(t, &deadline) : 0;
-    if (err)
-        return fail_or(-err);
-    info = info ? info : &local;
-    int r = wait_for(sig_set_of(set), info, deadline);
-    if (r > 0 && info->si_code == SI_TKILL) /* as glibc: POSIX knows SI_USER only */
+    return err ? -err : wait_for(sig_set_of(set), info ? info : &local, deadline, cancels);
+}
+
+SHIM_API int shim_sigtimedwait(const sigset_t *set, siginfo_t *info, const struct timespec *t) {
+    if (!signal_own() || !getg())
+        return LIBC_CALL_BLOCK(next(sigtimedwait)(set, info, t));
+    int r = timed_wait(set, info, t, true);
+    if (r > 0 && info && info->si_code == SI_TKILL) /* as glibc: POSIX knows SI_USER only */
         info->si_code = SI_USER;
     return fail_or(r);
+}
+
+long sigtimedwait_syscall(long set, long info, long t) {
+    return timed_wait((const void *)set, (siginfo_t *)info, (const struct timespec *)t, false);
 }
 
 SHIM_API int shim_sigwaitinfo(const sigset_t *set, siginfo_t *info) {
@@ -156,7 +165,7 @@ SHIM_API int shim_sigwait(const sigset_t *set, int *sig) {
     siginfo_t info;
     int r;
     do
-        r = wait_for(sig_set_of(set), &info, TIME_FOREVER);
+        r = wait_for(sig_set_of(set), &info, TIME_FOREVER, true);
     while (r == -EINTR);
     if (r < 0)
         return -r;
@@ -168,7 +177,7 @@ SHIM_API int shim_sigwait(const sigset_t *set, int *sig) {
 
 /* True: a handler has run since mark. Else waits until one is to run. From the look at the count to
  * the wait is a section: a handler that ran between them would be waited for in vain. */
-static bool suspend_once(uint64_t mark) {
+static bool suspend_once(uint64_t mark, bool cancels) {
     section_begin();
     bool ended = signal_ends(mark, false);
     if (!ended) {
@@ -177,43 +186,62 @@ static bool suspend_once(uint64_t mark) {
         struct bucket *b = lot_lock(addr);
         lot_enqueue_interruptible(b, w, addr, WAIT_SIGNAL);
         lot_unlock(b);
-        cancel_wait(w, TIME_FOREVER);
+        if (cancels)
+            cancel_wait(w, TIME_FOREVER);
+        else
+            lot_wait(w, TIME_FOREVER);
     }
     section_end();
     return ended;
 }
 
-static int suspend(uint64_t mask) {
+static void suspend(uint64_t mask, bool cancels) {
     struct thread *t = thread_self();
-    cancel_test();
+    if (cancels)
+        cancel_test();
     uint64_t mark = signal_mark(), old;
     signal_mask_enter((const sigset_t *)&mask, &old);
-    while (!suspend_once(mark))
-        if (cancel_pending(t)) {
+    while (!suspend_once(mark, cancels))
+        if (cancels && cancel_pending(t)) {
             signal_mask_leave(old);
             cancel_test();
         }
     signal_mask_leave(old);
+}
+
+long sigsuspend_syscall(long mask) {
+    suspend(sig_set_of((const void *)mask), false);
+    return -EINTR;
+}
+
+long pause_syscall(void) {
+    suspend(sig_blocked(thread_self()), false);
+    return -EINTR;
+}
+
+/* As libc's functions: cancellation points. */
+static int suspend_fail(uint64_t mask) {
+    suspend(mask, true);
     return fail_or(-EINTR);
 }
 
 SHIM_API int shim_sigsuspend(const sigset_t *mask) {
     if (!signal_own() || !getg())
         return LIBC_CALL_BLOCK(next(sigsuspend)(mask));
-    return suspend(sig_set_of(mask));
+    return suspend_fail(sig_set_of(mask));
 }
 
 SHIM_API int shim_pause(void) {
     if (!signal_own() || !getg())
         return LIBC_CALL_BLOCK(next(pause)());
-    return suspend(sig_blocked(thread_self()));
+    return suspend_fail(sig_blocked(thread_self()));
 }
 
 /* sigpause(3): BSD's takes a mask of 32 bits, System V's the signal to let through. */
 SHIM_API int shim_sigpause(int mask) {
     if (!signal_own() || !getg())
         return next(sigpause)(mask);
-    return suspend((sig_blocked(thread_self()) & ~0xffffffffULL) | (unsigned)mask);
+    return suspend_fail((sig_blocked(thread_self()) & ~0xffffffffULL) | (unsigned)mask);
 }
 
 int __xpg_sigpause(int sig); /* glibc declares it under the name sigpause */
@@ -222,7 +250,7 @@ SHIM_API int shim_xpg_sigpause(int sig) {
         return next(__xpg_sigpause)(sig);
     if (!sig_valid(sig))
         return fail_or(-EINVAL);
-    return suspend(sig_blocked(thread_self()) & ~sig_bit(sig));
+    return suspend_fail(sig_blocked(thread_self()) & ~sig_bit(sig));
 }
 
 /* The two behind one name, as older programs call it. */

@@ -112,8 +112,7 @@ long net_recv(int fd, void *buf, size_t n, int flags, struct sockaddr *from, soc
     return r;
 }
 
-/* Descriptors that came along are new here. */
-static void control_born(struct msghdr *m) {
+void net_control_born(struct msghdr *m) {
     for (struct cmsghdr *c = CMSG_FIRSTHDR(m); c; c = CMSG_NXTHDR(m, c))
         if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS)
             for (size_t at = CMSG_LEN(0); at + sizeof(int) <= c->cmsg_len; at += sizeof(int)) {
@@ -137,7 +136,7 @@ long net_recvmsg(int fd, struct msghdr *m, int flags, bool cancels) {
     if (r > 0 && !(flags & MSG_PEEK))
         pair_took(&io, r);
     if (r >= 0)
-        control_born(m);
+        net_control_born(m);
     io_end(&io, r);
     return r;
 }
@@ -162,7 +161,7 @@ long net_recvmmsg(int fd, struct mmsghdr *m, unsigned n, int flags, struct times
     }
     r = STREAM_RESULT(&io, r, done, sys(SYS_recvmmsg, fd, m + done, n - done, flags, NULL));
     for (long i = 0; i < r; i++)
-        control_born(&m[i].msg_hdr);
+        net_control_born(&m[i].msg_hdr);
     io_end(&io, r);
     return r;
 }
@@ -361,21 +360,26 @@ static bool is_far(const struct sockaddr *a, socklen_t len) {
            !IN6_IS_ADDR_LOOPBACK(&((const struct sockaddr_in6 *)a)->sin6_addr);
 }
 
-/* Connecting has no form that does not wait either, and no poll to ask first: the kernel waits. To
- * another host for long, so the P goes to others at once.
- * A connection made here is mostly work for a goroutine here: it accepts before the queue of the
+/* A connection made here is mostly work for a goroutine here: it accepts before the queue of the
  * listening socket overflows (NETPOLL 4.3). */
-SHIM_API int shim_connect(int fd, const struct sockaddr *a, socklen_t len) {
-    if (!getg())
-        return next(connect)(fd, a, len);
-    int r = is_far(a, len) ? LIBC_CALL_BLOCK(next(connect)(fd, a, len))
-                           : LIBC_CALL(next(connect)(fd, a, len));
-    if (r == 0 && g_may_park()) {
+void net_connected(void) {
+    if (g_may_park()) {
         int err = errno;
         net_look();
         g_yield();
         errno = err;
     }
+}
+
+/* Connecting has no form that does not wait either, and no poll to ask first: the kernel waits. To
+ * another host for long, so the P goes to others at once. */
+SHIM_API int shim_connect(int fd, const struct sockaddr *a, socklen_t len) {
+    if (!getg())
+        return next(connect)(fd, a, len);
+    int r = is_far(a, len) ? LIBC_CALL_BLOCK(next(connect)(fd, a, len))
+                           : LIBC_CALL(next(connect)(fd, a, len));
+    if (r == 0)
+        net_connected();
     return r;
 }
 
@@ -435,7 +439,7 @@ SHIM_API ssize_t shim_recvmsg(int fd, struct msghdr *m, int fl) {
         return IO_RESULT(r, -1);
     r = LIBC_CALL(next(recvmsg)(fd, m, fl));
     if (r >= 0)
-        control_born(m);
+        net_control_born(m);
     return r;
 }
 
@@ -445,7 +449,7 @@ SHIM_API int shim_recvmmsg(int fd, struct mmsghdr *m, unsigned n, int fl, struct
         return (int)IO_RESULT(r, -1);
     r = LIBC_CALL(next(recvmmsg)(fd, m, n, fl, t));
     for (long i = 0; i < r; i++)
-        control_born(&m[i].msg_hdr);
+        net_control_born(&m[i].msg_hdr);
     return (int)r;
 }
 

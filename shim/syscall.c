@@ -1,128 +1,201 @@
 /* syscall.c - syscall() by number: what a wrapper above does, its number does too
  *
- * Numbers that the runtime gives a meaning of its own, or that wait, are listed; all others go to
- * the kernel as they are.
+ * interpose/syscalls.tab says how each number is handled; those that are `ours` have their code
+ * here and in syscall_fd.c. syscall() is no cancellation point, whatever the number.
  */
 #include "shim/fd.h"
 #include "shim/futex.h"
 #include "shim/inherit.h"
 #include "shim/mapping.h"
+#include "shim/pair.h"
 #include "shim/signal.h"
+#include "syscalls.h" /* generated from interpose/syscalls.tab */
 
 #include <poll.h>
 #include <sched.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
-/* Other calls that may block: the bracket with the P kept. */
-static const bool may_block[512] = {
-    [SYS_pread64] = true,        [SYS_pwrite64] = true,        [SYS_preadv] = true,
-    [SYS_pwritev] = true,        [SYS_connect] = true,         [SYS_wait4] = true,
-    [SYS_waitid] = true,         [SYS_nanosleep] = true,       [SYS_clock_nanosleep] = true,
-    [SYS_fsync] = true,          [SYS_fdatasync] = true,       [SYS_flock] = true,
-    [SYS_msync] = true,          [SYS_sendfile] = true,        [SYS_splice] = true,
-    [SYS_msgrcv] = true,         [SYS_msgsnd] = true,          [SYS_semop] = true,
-    [SYS_semtimedop] = true,     [SYS_mq_timedreceive] = true, [SYS_mq_timedsend] = true,
-    [SYS_io_uring_enter] = true, [SYS_io_getevents] = true,    [SYS_getrandom] = true,
-};
+/* The result of a libc function, as the kernel gives it. */
+static long as_kernel(long r) { return r < 0 ? -errno : r; }
 
-/* Calls about what belongs to the G and not to the M. */
-static bool is_thread_call(long nr) {
+/* A timer that signals a goroutine (sigtimer.c); all others are the kernel's. */
+static long timer_call(long clock, struct sigevent *ev, int *id) {
+    timer_t t;
+    if (!ev || ev->sigev_notify != SIGEV_THREAD_ID)
+        return as_kernel(next(syscall)(SYS_timer_create, clock, ev, id));
+    long r = as_kernel(timer_create((clockid_t)clock, ev, &t));
+    if (!r)
+        *id = (int)(intptr_t)t;
+    return r;
+}
+
+static long sleep_call(long nr, long a, long b, long c, long d) {
+    clockid_t clock = nr == SYS_nanosleep ? CLOCK_MONOTONIC : (clockid_t)a;
+    if (!sleep_clock_ours(clock))
+        return as_kernel(LIBC_CALL_BLOCK(next(syscall)(nr, a, b, c, d)));
+    if (nr == SYS_nanosleep)
+        return -sleep_for(clock, 0, (const struct timespec *)a, (struct timespec *)b, false);
+    return -sleep_for(clock, (int)b, (const struct timespec *)c, (struct timespec *)d, false);
+}
+
+static long wait_call(long nr, long a, long b, long c, long d, long e) {
+    bool asks = (nr == SYS_wait4 ? c : d) & WNOHANG;
+    return as_kernel(asks ? LIBC_CALL(next(syscall)(nr, a, b, c, d, e))
+                          : LIBC_CALL_BLOCK(next(syscall)(nr, a, b, c, d, e)));
+}
+
+/* About what belongs to the G and not to the M, or waits by parking. False: not one of these. */
+static bool thread_call(long nr, long a, long b, long c, long d, long e, long *r) {
+    sigset_t set;
     switch (nr) {
+    case SYS_gettid:
+    case SYS_set_tid_address: /* where the kernel would write when an M ends, which it never does */
+        *r = thread_self()->tid;
+        return true;
+    case SYS_sched_yield:
+        *r = 0;
+        return g_yield();
+    case SYS_exit:
+        thread_end(); /* the kernel thread is an M, which serves others */
     case SYS_rt_sigprocmask:
+        *r = sigmask_syscall(a, b, c, d);
+        return true;
     case SYS_rt_sigaction:
+        *r = sigaction_syscall(a, b, c, d);
+        return true;
     case SYS_sigaltstack:
+        *r = sigaltstack_syscall(a, b);
+        return true;
     case SYS_kill:
+        *r = as_kernel(kill((pid_t)a, (int)b));
+        return true;
     case SYS_tkill:
+        *r = sig_tkill(0, a, b);
+        return true;
     case SYS_tgkill:
+        *r = sig_tkill(a, b, c);
+        return true;
     case SYS_rt_sigqueueinfo:
+        *r = sig_queueinfo(0, a, b, (const siginfo_t *)c);
+        return true;
     case SYS_rt_tgsigqueueinfo:
+        *r = sig_queueinfo(a, b, c, (const siginfo_t *)d);
+        return true;
     case SYS_pidfd_send_signal:
-    case SYS_rt_sigtimedwait:
+        *r = sig_pidfd_send(a, b, c, d);
+        return true;
+    case SYS_rt_sigtimedwait: /* these read the first 8 bytes of a set only */
+        *r = sigtimedwait_syscall(a, b, c);
+        return true;
     case SYS_rt_sigsuspend:
-    case SYS_rt_sigpending:
+        *r = sigsuspend_syscall(a);
+        return true;
     case SYS_pause:
+        *r = pause_syscall();
+        return true;
+    case SYS_rt_sigpending:
+        sigpending(&set);
+        *(uint64_t *)a = sig_set_of(&set);
+        *r = 0;
+        return true;
+    case SYS_nanosleep:
+    case SYS_clock_nanosleep:
+        *r = sleep_call(nr, a, b, c, d);
+        return true;
+    case SYS_timer_create:
+        *r = timer_call(a, (struct sigevent *)b, (int *)c);
+        return true;
+    case SYS_timer_delete:
+        *r = as_kernel(timer_delete((timer_t)(intptr_t)(int)a));
+        return true;
+    case SYS_wait4:
+    case SYS_waitid:
+        *r = wait_call(nr, a, b, c, d, e);
+        return true;
     case SYS_sched_setaffinity:
+        *r = inherit_setaffinity_syscall(a, b, c);
+        return true;
     case SYS_sched_getaffinity:
+        *r = inherit_getaffinity_syscall(a, b, c);
         return true;
     default:
         return false;
     }
 }
 
-/* The result of a libc function, as the kernel gives it. */
-static long as_kernel(long r) { return r < 0 ? -errno : r; }
-
-static long thread_call(long nr, long a, long b, long c, long d) {
-    sigset_t set;
+/* What is shared between processes has to be known at any time (mapping.c). */
+static bool mapping_call(long nr, long a, long b, long c, long d, long e, long f, long *r) {
     switch (nr) {
-    case SYS_rt_sigprocmask:
-        return sigmask_syscall(a, b, c, d);
-    case SYS_rt_sigaction:
-        return sigaction_syscall(a, b, c, d);
-    case SYS_sigaltstack:
-        return sigaltstack_syscall(a, b);
-    case SYS_kill:
-        return as_kernel(kill((pid_t)a, (int)b));
-    case SYS_tkill:
-        return sig_tkill(0, a, b);
-    case SYS_tgkill:
-        return sig_tkill(a, b, c);
-    case SYS_rt_sigqueueinfo:
-        return sig_queueinfo(0, a, b, (const siginfo_t *)c);
-    case SYS_rt_tgsigqueueinfo:
-        return sig_queueinfo(a, b, c, (const siginfo_t *)d);
-    case SYS_pidfd_send_signal:
-        return sig_pidfd_send(a, b, c, d);
-    case SYS_rt_sigtimedwait: /* these read the first 8 bytes of a set only */
-        return as_kernel(
-            sigtimedwait((const sigset_t *)a, (siginfo_t *)b, (const struct timespec *)c));
-    case SYS_rt_sigsuspend:
-        return as_kernel(sigsuspend((const sigset_t *)a));
-    case SYS_sched_setaffinity:
-        return inherit_setaffinity_syscall(a, b, c);
-    case SYS_sched_getaffinity:
-        return inherit_getaffinity_syscall(a, b, c);
-    case SYS_rt_sigpending:
-        sigpending(&set);
-        *(uint64_t *)a = sig_set_of(&set);
-        return 0;
+    case SYS_mmap:
+        *r = (long)shim_mmap((void *)a, (size_t)b, (int)c, (int)d, (int)e, f);
+        return true;
+    case SYS_mremap:
+        *r = (long)shim_mremap((void *)a, (size_t)b, (size_t)c, (int)d, (void *)e);
+        return true;
+    case SYS_shmat:
+        *r = (long)shim_shmat((int)a, (const void *)b, (int)c);
+        return true;
     default:
-        return as_kernel(pause());
+        return false;
+    }
+}
+
+/* Which two descriptors does it move data between? */
+static void moves_end_pairs(long nr, long a, long b, long c) {
+    pair_end_fd((int)a);
+    if (nr == SYS_splice)
+        pair_end_fd((int)c);
+    else if (nr != SYS_vmsplice)
+        pair_end_fd((int)b);
+}
+
+/* The kernel's own call, from a goroutine: -1 with errno. */
+static long kernel_call(long nr, long a, long b, long c, long d, long e, long f) {
+    long r;
+    bool known = (unsigned long)nr < sizeof call_classes;
+    switch (known ? call_classes[nr] : CALL_WAITS) {
+    case CALL_WAITS:
+        return LIBC_CALL(next(syscall)(nr, a, b, c, d, e, f));
+    case CALL_BORN:
+        return fd_born((int)LIBC_CALL(next(syscall)(nr, a, b, c, d, e, f)));
+    case CALL_MOVES:
+        moves_end_pairs(nr, a, b, c);
+        return LIBC_CALL(next(syscall)(nr, a, b, c, d, e, f));
+    case CALL_REFUSED:
+        errno = ENOSYS;
+        return -1;
+    default:
+        r = next(syscall)(nr, a, b, c, d, e, f);
+        if (r == 0 && process_is_fork(nr, a))
+            shim_reset_child();
+        return r;
     }
 }
 
 SHIM_API long shim_syscall(long nr, long a, long b, long c, long d, long e, long f) {
     long r;
     struct thread *t = thread_self();
+    if (t && unlikely(t->vforked))
+        return next(syscall)(nr, a, b, c, d, e, f);
     if (nr == SYS_futex)
         r = futex_call(a, b, c, d, e, f);
-    else if (t && syscall_fd(nr, a, b, c, d, e, f, &r))
-        ;
-    else if (nr == SYS_gettid && t)
-        r = t->tid;
-    else if (nr == SYS_sched_yield && g_yield())
-        r = 0;
-    else if (nr == SYS_exit && t)
-        thread_end(); /* the kernel thread is an M, which serves others */
-    else if (t && is_thread_call(nr))
-        r = thread_call(nr, a, b, c, d);
-    else if (nr == SYS_rseq && t)
-        r = -ENOSYS; /* registered areas would move between kernel threads (DANGERS X3) */
-    else if (t && nr == SYS_execve)
-        return execve((const char *)a, (char *const *)b, (char *const *)c);
-    else if (t && nr == SYS_execveat)
-        return execveat((int)a, (const char *)b, (char *const *)c, (char *const *)d, (int)e);
-    else if (t && (unsigned long)nr < sizeof may_block && may_block[nr])
-        return LIBC_CALL(next(syscall)(nr, a, b, c, d, e, f));
-    else if (nr == SYS_mmap)
-        return (long)shim_mmap((void *)a, (size_t)b, (int)c, (int)d, (int)e, f);
-    else if (t && process_is_fork(nr, a)) {
-        if ((r = next(syscall)(nr, a, b, c, d, e, f)) == 0)
-            shim_reset_child();
+    else if (nr == SYS_futex_waitv && !passthrough())
+        r = -ENOSYS; /* one waiter cannot be in several places of the parking lot */
+    else if (mapping_call(nr, a, b, c, d, e, f, &r))
         return r;
-    } else
+    else if (!t)
         return next(syscall)(nr, a, b, c, d, e, f);
+    else if (syscall_fd(nr, a, b, c, d, e, f, &r) || thread_call(nr, a, b, c, d, e, &r))
+        ;
+    else if (nr == SYS_execve)
+        return execve((const char *)a, (char *const *)b, (char *const *)c);
+    else if (nr == SYS_execveat)
+        return execveat((int)a, (const char *)b, (char *const *)c, (char *const *)d, (int)e);
+    else
+        return kernel_call(nr, a, b, c, d, e, f);
     if (r < 0 && r > -4096) {
         errno = (int)-r;
         return -1;

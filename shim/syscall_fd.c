@@ -5,6 +5,7 @@
  */
 #include "shim/fd.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <sys/epoll.h>
 #include <sys/syscall.h>
@@ -28,21 +29,14 @@ static uint64_t mux_deadline_ms(long ms) {
     return (int)ms < 0 ? TIME_FOREVER : ms ? nanotime() + (uint64_t)(int)ms * NSEC_PER_MSEC : 0;
 }
 
-/* Linux writes back what was left. */
-static void time_left(struct timespec *t, uint64_t deadline) {
-    uint64_t now = nanotime(), ns = deadline > now ? deadline - now : 0;
-    if (t)
-        *t = (struct timespec){(time_t)(ns / NSEC_PER_SEC), (long)(ns % NSEC_PER_SEC)};
-}
-
 static long syscall_pselect(long n, long r, long w, long e, struct timespec *t, const long *mask) {
     uint64_t d;
     if (!mux_deadline(t, &d))
         return IO_BRACKET;
     long ready = mux_select((int)n, (void *)r, (void *)w, (void *)e, d,
                             mask ? (const void *)mask[0] : NULL, false);
-    if (ready != IO_BRACKET)
-        time_left(t, d);
+    if (ready != IO_BRACKET && t) /* Linux writes back what was left */
+        *t = time_until(d);
     return ready;
 }
 
@@ -63,8 +57,8 @@ static long syscall_ppoll(long p, long n, struct timespec *t, const void *mask) 
     if (!mux_deadline(t, &d))
         return IO_BRACKET;
     long ready = mux_poll((struct pollfd *)p, (nfds_t)n, d, mask, false);
-    if (ready != IO_BRACKET)
-        time_left(t, d);
+    if (ready != IO_BRACKET && t) /* Linux writes back what was left */
+        *t = time_until(d);
     return ready;
 }
 
@@ -88,6 +82,10 @@ static long descriptor_call(long nr, long a, long b, long c, long d, long e, lon
         return io_readv(fd, (void *)b, (int)c, false);
     case SYS_writev:
         return io_writev(fd, (void *)b, (int)c, false);
+    case SYS_preadv2:
+        return d == -1 && !f ? io_readv(fd, (void *)b, (int)c, false) : IO_BRACKET;
+    case SYS_pwritev2:
+        return d == -1 && !f ? io_writev(fd, (void *)b, (int)c, false) : IO_BRACKET;
     case SYS_recvfrom:
         return net_recv(fd, (void *)b, (size_t)c, (int)d, (void *)e, (void *)f, false);
     case SYS_sendto:
@@ -125,11 +123,11 @@ static long descriptor_call(long nr, long a, long b, long c, long d, long e, lon
 
 /* Those of them that wait in the kernel where they cannot park. */
 static bool descriptor_waits(long nr) {
-    static const short numbers[] = {SYS_read,       SYS_write,       SYS_readv,       SYS_writev,
-                                    SYS_recvfrom,   SYS_sendto,      SYS_recvmsg,     SYS_sendmsg,
-                                    SYS_recvmmsg,   SYS_sendmmsg,    SYS_accept,      SYS_accept4,
-                                    SYS_poll,       SYS_ppoll,       SYS_select,      SYS_pselect6,
-                                    SYS_epoll_wait, SYS_epoll_pwait, SYS_epoll_pwait2};
+    static const short numbers[] = {
+        SYS_read,    SYS_write,      SYS_readv,       SYS_writev,      SYS_recvfrom, SYS_sendto,
+        SYS_recvmsg, SYS_sendmsg,    SYS_recvmmsg,    SYS_sendmmsg,    SYS_accept,   SYS_accept4,
+        SYS_poll,    SYS_ppoll,      SYS_select,      SYS_pselect6,    SYS_preadv2,  SYS_pwritev2,
+        SYS_connect, SYS_epoll_wait, SYS_epoll_pwait, SYS_epoll_pwait2};
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
         if (numbers[i] == nr)
             return true;
@@ -141,16 +139,24 @@ static long descriptor_waiting(long nr, long a, long b, long c, long d, long e, 
     if (r != IO_BRACKET)
         return r;
     r = LIBC_CALL(next(syscall)(nr, a, b, c, d, e, f));
+    if (r < 0)
+        return -errno;
     if (nr == SYS_accept || nr == SYS_accept4)
         fd_born((int)r);
-    return r == -1 ? -errno : r;
+    else if (nr == SYS_connect)
+        net_connected();
+    else if (nr == SYS_recvmsg)
+        net_control_born((struct msghdr *)b);
+    for (long i = 0; nr == SYS_recvmmsg && i < r; i++)
+        net_control_born(&((struct mmsghdr *)b)[i].msg_hdr);
+    return r;
 }
 
 /* Calls that return, end or change descriptors do so by name too. */
 static bool changes_descriptor(long nr, long a, long b, long c, long d, long e, long *r) {
     switch (nr) {
     case SYS_close:
-        *r = shim_close((int)a);
+        *r = fd_close((int)a, false);
         return true;
     case SYS_close_range:
         *r = shim_close_range((unsigned)a, (unsigned)b, (int)c);
@@ -165,7 +171,19 @@ static bool changes_descriptor(long nr, long a, long b, long c, long d, long e, 
         *r = shim_dup3((int)a, (int)b, (int)c);
         return true;
     case SYS_fcntl:
-        *r = shim_fcntl((int)a, (int)b, c);
+        if (b == F_SETLKW || b == F_OFD_SETLKW) /* libc's function is a cancellation point then */
+            *r = LIBC_CALL(next(syscall)(nr, a, b, c));
+        else
+            *r = shim_fcntl((int)a, (int)b, c);
+        return true;
+    case SYS_ioctl:
+        *r = shim_ioctl((int)a, (unsigned long)b, c);
+        return true;
+    case SYS_signalfd:
+        *r = shim_signalfd((int)a, (const sigset_t *)b, 0);
+        return true;
+    case SYS_signalfd4:
+        *r = shim_signalfd((int)a, (const sigset_t *)b, (int)d);
         return true;
     case SYS_socket:
         *r = shim_socket((int)a, (int)b, (int)c);
@@ -179,45 +197,11 @@ static bool changes_descriptor(long nr, long a, long b, long c, long d, long e, 
     case SYS_pipe2:
         *r = shim_pipe2((int *)a, (int)b);
         return true;
-    case SYS_open:
-        *r = shim_open((const char *)a, (int)b, c);
-        return true;
-    case SYS_openat:
-        *r = shim_openat((int)a, (const char *)b, (int)c, d);
-        return true;
     case SYS_shutdown:
         *r = shim_shutdown((int)a, (int)b);
         return true;
     case SYS_setsockopt:
         *r = shim_setsockopt((int)a, (int)b, (int)c, (const void *)d, (socklen_t)e);
-        return true;
-    default:
-        return false;
-    }
-}
-
-/* Calls that return a descriptor of a kind that libc has no function for, or that nobody calls. */
-static bool returns_descriptor(long nr) {
-    switch (nr) {
-    case SYS_eventfd:
-    case SYS_eventfd2:
-    case SYS_timerfd_create:
-    case SYS_signalfd:
-    case SYS_signalfd4:
-    case SYS_inotify_init:
-    case SYS_inotify_init1:
-    case SYS_epoll_create:
-    case SYS_epoll_create1:
-    case SYS_memfd_create:
-    case SYS_pidfd_open:
-    case SYS_pidfd_getfd:
-    case SYS_openat2:
-    case SYS_open_by_handle_at:
-    case SYS_creat:
-    case SYS_perf_event_open:
-    case SYS_userfaultfd:
-    case SYS_fanotify_init:
-    case SYS_io_uring_setup:
         return true;
     default:
         return false;
@@ -231,10 +215,6 @@ bool syscall_fd(long nr, long a, long b, long c, long d, long e, long f, long *r
         return true;
     }
     bool ours = changes_descriptor(nr, a, b, c, d, e, r);
-    if (!ours && returns_descriptor(nr)) {
-        ours = true;
-        *r = fd_born((int)next(syscall)(nr, a, b, c, d, e, f));
-    }
     if (ours && *r == -1)
         *r = -errno;
     return ours;

@@ -54,40 +54,32 @@ int deadline_rel(const struct timespec *rel, uint64_t *deadline) {
 
 /* ---- sleeping ---- */
 
-/* Sleeps on a goroutine. 0 or EINTR; *left: what was left. A cancellation point. */
-static int sleep_until(uint64_t deadline, uint64_t *left) {
+/* Sleeps on a goroutine. 0 or EINTR; *left: what was left. */
+static int sleep_until(uint64_t deadline, struct timespec *left, bool cancels) {
     uint64_t mark = signal_mark();
-    cancel_test();
+    if (cancels)
+        cancel_test();
     for (;;) {
         struct waiter local, *w = lot_self(&local);
         uintptr_t addr = (uintptr_t)w;
         struct bucket *b = lot_lock(addr);
         lot_enqueue_interruptible(b, w, addr, WAIT_SLEEP);
         lot_unlock(b);
-        enum park_result r = cancel_wait(w, deadline);
-        uint64_t now = nanotime();
-        *left = deadline > now ? deadline - now : 0;
-        if (r == PARK_TIMEOUT || !*left)
+        enum park_result r = cancels ? cancel_wait(w, deadline) : lot_wait(w, deadline);
+        *left = time_until(deadline);
+        if (r == PARK_TIMEOUT || (!left->tv_sec && !left->tv_nsec))
             return 0;
-        cancel_test();
+        if (cancels)
+            cancel_test();
         if (signal_ends(mark, false))
             return EINTR;
     }
 }
 
-static void from_ns(uint64_t ns, struct timespec *t) {
-    t->tv_sec = (time_t)(ns / NSEC_PER_SEC);
-    t->tv_nsec = (long)(ns % NSEC_PER_SEC);
-}
-
-SHIM_API int shim_clock_nanosleep(clockid_t clock, int flags, const struct timespec *req,
-                                  struct timespec *rem) {
-    bool ours = clock == CLOCK_REALTIME || clock == CLOCK_MONOTONIC;
-    if (!getg())
-        return next(clock_nanosleep)(clock, flags, req, rem);
-    if (!ours) /* CPU clocks, CLOCK_BOOTTIME, CLOCK_TAI: the kernel's business */
-        return LIBC_CALL_BLOCK(next(clock_nanosleep)(clock, flags, req, rem));
-    uint64_t deadline, left;
+int sleep_for(clockid_t clock, int flags, const struct timespec *req, struct timespec *rem,
+              bool cancels) {
+    struct timespec left;
+    uint64_t deadline;
     int err;
     if (flags & TIMER_ABSTIME)
         err = req->tv_sec < 0 ? EINVAL : deadline_abs(clock, req, &deadline);
@@ -95,10 +87,34 @@ SHIM_API int shim_clock_nanosleep(clockid_t clock, int flags, const struct times
         err = deadline_rel(req, &deadline);
     if (err)
         return err;
-    err = sleep_until(deadline, &left);
+    err = sleep_until(deadline, &left, cancels);
     if (err && rem && !(flags & TIMER_ABSTIME))
-        from_ns(left, rem);
+        *rem = left;
     return err;
+}
+
+/* CPU clocks, CLOCK_BOOTTIME, CLOCK_TAI are the kernel's business. It tells what is left, with
+ * which a sleep goes on that nothing of the caller's has ended. */
+static int sleep_in_kernel(clockid_t clock, int flags, const struct timespec *req,
+                           struct timespec *rem) {
+    uint64_t mark = signal_mark();
+    struct timespec left;
+    int err;
+    while ((err = LIBC_CALL_BLOCK(next(clock_nanosleep)(clock, flags, req, &left))) == EINTR &&
+           !signal_ends(mark, false))
+        if (!(flags & TIMER_ABSTIME))
+            req = &left;
+    if (err == EINTR && rem && !(flags & TIMER_ABSTIME))
+        *rem = left;
+    return err;
+}
+
+SHIM_API int shim_clock_nanosleep(clockid_t clock, int flags, const struct timespec *req,
+                                  struct timespec *rem) {
+    if (!getg())
+        return next(clock_nanosleep)(clock, flags, req, rem);
+    return sleep_clock_ours(clock) ? sleep_for(clock, flags, req, rem, true)
+                                   : sleep_in_kernel(clock, flags, req, rem);
 }
 
 SHIM_API int shim_nanosleep(const struct timespec *req, struct timespec *rem) {

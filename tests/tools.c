@@ -32,6 +32,7 @@ TestSuite(tools, .init = need_library);
 Test(tools, gdb_script) { run_script("gdb-script.sh"); }
 Test(tools, chaos_shrink) { run_script("chaos-shrink.sh"); }
 Test(tools, instructions) { run_script("instructions.sh"); }
+Test(tools, surface) { run_script("surface.sh"); }
 Test(tools, command_run) { run_script("command-run.sh"); }
 Test(tools, command_dump) { run_script("command-dump.sh"); }
 Test(tools, command_check) { run_script("command-check.sh"); }

@@ -44,6 +44,8 @@ static void stream_of_messages(void) {
     join(r);
 }
 
+static int third; /* the third message may be sent */
+
 static void *several_sender(void *arg) {
     char text[4] = "abc";
     struct iovec v[3] = {{text, 1}, {text, 2}, {text, 3}};
@@ -53,6 +55,7 @@ static void *several_sender(void *arg) {
     pause_ms(10);
     WANT(sendmmsg(from, m, 2, 0), 2);
     pause_ms(10);
+    wait_until(&third, 1);
     WANT(sendmmsg(from, m + 2, 1, 0), 1);
     return arg;
 }
@@ -63,14 +66,17 @@ static void several(void) {
     struct mmsghdr m[3] = {{.msg_hdr = {.msg_iov = v, .msg_iovlen = 1}},
                            {.msg_hdr = {.msg_iov = v + 1, .msg_iovlen = 1}},
                            {.msg_hdr = {.msg_iov = v + 2, .msg_iovlen = 1}}};
+    set(&third, 1);
     pthread_t t = spawn(several_sender, NULL);
     WANT(recvmmsg(to, m, 3, 0, NULL), 3); /* waits for all of them */
     for (int i = 0; i < 3; i++)
         WANT(m[i].msg_len, i + 1);
     join(t);
+    set(&third, 0);
     t = spawn(several_sender, NULL);
     int n = recvmmsg(to, m, 3, MSG_WAITFORONE, NULL);
     CHECK(n == 1 || n == 2, "expected what came first, came %d", n);
+    set(&third, 1);
     join(t);
     for (int left = 3 - n; left; left--)
         DONE(recv(to, buf, 8, 0));
