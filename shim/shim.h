@@ -101,7 +101,6 @@ static inline bool passthrough(void) { return unlikely(settings.off); }
 struct thread {
     void *(*start)(void *);
     void *arg;
-    struct g *g;
     uintptr_t tcb;                    /* == pthread_self() */
     _Atomic(struct thread *) joining; /* whom this thread joins now; guards against cycles */
     _Atomic uint32_t state;
@@ -124,9 +123,10 @@ struct thread {
     int nice;
     long slack;                      /* ns; 0: the process's */
     const struct affinity *affinity; /* NULL: the process's */
-    /* Sent to it, not yet taken; under sig_lock. Stays what it is when a G is reused: a sender may
-     * not know yet that the last thread has ended. The last field (thread_new). */
-    struct sig_node *sig_queue;
+    /* These two, the last ones, stay what they are when a G is reused (thread_new): who looks for a
+     * thread to take a signal may not know yet that the last one has ended. */
+    struct g *g;
+    struct sig_node *sig_queue; /* sent to it, not yet taken; under sig_lock */
 };
 _Static_assert(sizeof(struct thread) <= G_EXT_SIZE, "struct thread");
 

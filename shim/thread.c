@@ -121,6 +121,9 @@ static size_t round_page(size_t n) {
     return (n + mask) & ~mask;
 }
 
+/* The identity, and what glibc's allocate_stack leaves a thread besides. */
+static size_t stack_min(void) { return tcb_overhead() + 2048 + round_page(1); }
+
 static int attr_read(const pthread_attr_t *attr, struct create_attr *out);
 
 static int attr_default(struct create_attr *out) {
@@ -163,7 +166,7 @@ static int attr_read(const pthread_attr_t *attr, struct create_attr *out) {
     /* Where no address was set, glibc computes addr = 0 - size. */
     if ((uintptr_t)addr + size != 0) {
         out->stack = (struct stack_want){.user = addr, .size = size};
-        return size < tcb_overhead() + round_page(1) ? EINVAL : 0;
+        return size < stack_min() ? EINVAL : 0;
     }
     if (!size) { /* the default, which follows RLIMIT_STACK at program start */
         struct create_attr d = {0};
@@ -172,10 +175,11 @@ static int attr_read(const pthread_attr_t *attr, struct create_attr *out) {
         out->stack.guard = round_page(guard);
         return err;
     }
-    if (guard > SIZE_MAX / 4 || size > SIZE_MAX / 4)
+    if (guard > SIZE_MAX / 4 || size > SIZE_MAX / 4 || size < stack_min())
         return EINVAL;
-    /* A thread's identity and first frames, well under 1 KB, are touched at once. */
-    out->stack = (struct stack_want){.size = round_page(size + tcb_overhead()),
+    /* Its identity lies in it, as on NPTL: a program that asks for the least must find the guard
+     * where it expects it. That and the first frames, well under 1 KB, are touched at once. */
+    out->stack = (struct stack_want){.size = round_page(size),
                                      .guard = round_page(guard),
                                      .hot = round_page(tcb_overhead() + 1024)};
     return 0;
@@ -187,7 +191,7 @@ static int thread_new(struct thread **out, const struct create_attr *a) {
         return EAGAIN;
     struct thread *t = thread_of(g);
     uintptr_t tcb = g_tp(g);
-    memset(t, 0, offsetof(struct thread, sig_queue));
+    memset(t, 0, offsetof(struct thread, g));
     t->g = g;
     t->tid = tid_make(g);
     if (tcb) {
