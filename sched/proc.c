@@ -101,8 +101,8 @@ void queue_runnable(struct g *g) {
     section_leave_any();
 }
 
-/* Threads begin in the order in which they are made, as a kernel's mostly do: one that finds another
- * about to be next goes behind. */
+/* Threads begin in the order in which they are made, as a kernel's mostly do: one that finds
+ * another about to be next goes behind. */
 void queue_new(struct g *g) {
     section_enter_any();
     struct p *p = p_self();

@@ -117,11 +117,13 @@ struct thread {
     bool mask_lent;        /* its mask is another one for the time of a wait (sigsuspend) */
     bool mask_shown;       /* the kernel's mask of its M is its own for a child (process.c) */
     bool vforked;          /* in a child of vfork, which runs in its place */
+    bool cancel_held;      /* see cancel_hold */
     uint8_t deferred;      /* preempt.c: how often it was not preempted since it was in libc */
     /* see inherit.c */
     bool nice_set;
     int nice;
     long slack;                      /* ns; 0: the process's */
+    int32_t *tid_address;            /* set_tid_address(2); NULL: libc's */
     const struct affinity *affinity; /* NULL: the process's */
     /* These two, the last ones, stay what they are when a G is reused (thread_new): who looks for a
      * thread to take a signal may not know yet that the last one has ended. */
@@ -145,6 +147,11 @@ void shim_reset_child(void);
 bool process_is_fork(long nr, long a);
 void once_reset_child(void);
 void mutex_start(void); /* at the runtime's start */
+/* set_tid_address(2) of a thread: where 0 is written and a futex woken at its end; get: where that
+ * is now. Gives its id. */
+int32_t tid_address_set(struct thread *t, int32_t *address);
+int32_t *tid_address_get(const struct thread *t);
+void tid_address_clear(struct thread *t);
 /* Ends the calling thread. Its result, if any, is already in the TCB. */
 _Noreturn void thread_end(void);
 /* The program's first thread; NULL where there is no runtime. By a gettid(2) id: NULL if it is no
@@ -187,10 +194,20 @@ void cancel_test(void);
 /* lot_wait for cancellation points: a request that is there or comes ends it as INTERRUPTED. Before
  * that lot_enqueue_interruptible. */
 enum park_result cancel_wait(struct waiter *w, uint64_t deadline);
-/* The caller is inside one of libc's calls: acts on a request if libc has allowed that. */
-void cancel_in_call(void);
-/* At the runtime's start: takes the signal that ends a call in the kernel. */
+/* Puts off an asynchronous cancellation of the caller until cancel_hold_end, which may not return:
+ * around a wait that has something to undo. Not nested; a jump out of a handler in between leaves
+ * it held until the next one ends. */
+void cancel_hold(void);
+void cancel_hold_end(void);
+/* Is t, which may be cancelled asynchronously now, to be? */
+bool cancel_acts_now(const struct thread *t);
+/* The handler of SIGCANCEL, on the target's stack: does not return if it acts. */
+void cancel_by_signal(int sig, siginfo_t *info, void *context);
+/* At the runtime's start: takes SIGCANCEL. */
 void cancel_start(void);
+
+/* syscall(2) as the program calls it. */
+long shim_syscall(long nr, long a, long b, long c, long d, long e, long f);
 
 /* ---- time ---- */
 

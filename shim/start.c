@@ -122,6 +122,7 @@ static void adopt_first(void) {
     t->tcb = arch_tp();
     t->tid = (int32_t)sys(SYS_gettid);
     t->sched_policy = SCHED_OTHER;
+    *tcb_result(t->tcb) = PTHREAD_CANCELED; /* as thread_main */
     sys(SYS_prctl, PR_GET_NAME, t->name);
 }
 

@@ -101,6 +101,8 @@ SHIM_API long shim_syscall(long nr, long a, long b, long c, long d, long e, long
         ;
     else if (nr == SYS_gettid && t)
         r = t->tid;
+    else if (nr == SYS_set_tid_address && t)
+        r = tid_address_set(t, (int32_t *)a);
     else if (nr == SYS_sched_yield && g_yield())
         r = 0;
     else if (nr == SYS_exit && t)

@@ -53,6 +53,7 @@ _Noreturn void thread_end(void) {
     if (t) {
         signal_thread_end(t);
         tcb_robust_abandon(t->tcb, t->tid);
+        tid_address_clear(t);
     }
     if (!t || g_leave())
         exit(0);
@@ -74,6 +75,7 @@ static void thread_main(struct g *g) {
     /* pthread_exit and cancellation unwind with the program's own unwinder and then jump here, as
      * in glibc's start_thread. */
     memset(buf.__pad, 0, sizeof buf.__pad);
+    *tcb_result(t->tcb) = PTHREAD_CANCELED; /* libc's pthread_setcanceltype does not say so */
     if (!__sigsetjmp_cancel(buf.__cancel_jmp_buf, 0)) {
         tcb_set_unwind_buf(t->tcb, &buf);
         section_end(); /* g_launch: a handler may use all of the thread, and end it */
@@ -291,7 +293,9 @@ static enum park_result join_wait(struct thread *t, uint64_t deadline) {
             if (self)
                 atomic_store(&self->joining, NULL);
             join_unclaim(t);
+            cancel_hold_end();
             cancel_test();
+            cancel_hold();
             atomic_fetch_or_explicit(&t->state, THREAD_JOINED, memory_order_acq_rel);
             if (self)
                 atomic_store(&self->joining, t);
@@ -306,17 +310,18 @@ static int join_until(struct thread *t, void **result, uint64_t deadline) {
     int err = join_claim(t, self);
     if (err)
         return err;
+    cancel_hold();
     if (self)
         atomic_store(&self->joining, t);
     enum park_result r = join_wait(t, deadline);
     if (self)
         atomic_store(&self->joining, NULL);
-    if (r == PARK_WOKEN) {
+    if (r == PARK_WOKEN)
         thread_reap(t, result);
-        return 0;
-    }
-    join_unclaim(t);
-    return ETIMEDOUT;
+    else
+        join_unclaim(t);
+    cancel_hold_end();
+    return r == PARK_WOKEN ? 0 : ETIMEDOUT;
 }
 
 SHIM_API int shim_thread_join(pthread_t th, void **result) {

@@ -1,7 +1,9 @@
-/* create_order.c - of threads made in a row on one CPU the last one does not begin before the others
+/* create_order.c - of threads made in a row on one CPU the last one does not begin before the
+ * others
  *
  * POSIX promises no order. But programs are written where the first one made mostly runs first, and
- * go wrong where the last one does: a worker that installs a handler, then a thread that signals. */
+ * go wrong where the last one does: a worker that installs a handler, then a thread that signals.
+ */
 #include "check.h"
 
 #define ROUNDS 50

@@ -1,5 +1,5 @@
-/* kill_while_threads_come.c - kill(2) of the own process finds a thread for the signal while threads
- * that let it through come and go: each signal is handled, none twice
+/* kill_while_threads_come.c - kill(2) of the own process finds a thread for the signal while
+ * threads that let it through come and go: each signal is handled, none twice
  *
  * The sender goes on only when the last signal has been handled, so that they do not merge. */
 #include "check.h"
