@@ -43,6 +43,10 @@ static bool requeue(struct bucket *b, struct waiter *w, bool if_foreign) {
     struct bucket *mb = lot_try_lock_second(b, w->aux);
     if (!mb)
         return false;
+    if (mutex_in_kernel((pthread_mutex_t *)m)) { /* since it waits (mutex_to_kernel) */
+        lot_unlock_second(b, mb);
+        return false;
+    }
     _Atomic int *word = (_Atomic int *)&m->__lock;
     int v = atomic_load_explicit(word, memory_order_relaxed);
     /* Locked becomes "locked, somebody waits" under the mutex's bucket lock, which the unlocker
@@ -139,15 +143,19 @@ static int cond_wait(pthread_cond_t *c, pthread_mutex_t *mp, uint64_t deadline) 
 }
 
 SHIM_API int shim_cond_wait(pthread_cond_t *c, pthread_mutex_t *mp) {
-    if (passthrough() || unlikely(cond_shared(c)))
+    if (passthrough() || unlikely(cond_shared(c))) {
+        mutex_to_kernel(mp);
         return LIBC_CALL_BLOCK(next(pthread_cond_wait)(c, mp));
+    }
     return cond_wait(c, mp, TIME_FOREVER);
 }
 
 SHIM_API int shim_cond_clockwait(pthread_cond_t *c, pthread_mutex_t *mp, clockid_t clock,
                                  const struct timespec *abs) {
-    if (passthrough() || unlikely(cond_shared(c)))
+    if (passthrough() || unlikely(cond_shared(c))) {
+        mutex_to_kernel(mp);
         return LIBC_CALL_BLOCK(next(pthread_cond_clockwait)(c, mp, clock, abs));
+    }
     uint64_t deadline;
     int err = deadline_abs(clock, abs, &deadline);
     return err ? err : cond_wait(c, mp, deadline);

@@ -225,6 +225,9 @@ int deadline_rel(const struct timespec *rel, uint64_t *deadline);
 
 /* True for kinds that only the kernel's protocol serves (process-shared, robust, PRIO_PROTECT). */
 bool mutex_in_kernel(const pthread_mutex_t *mp);
+/* The caller's own mutex, if it is private, is from now on what mutex_in_kernel says: before a wait
+ * on a process-shared condition. */
+void mutex_to_kernel(pthread_mutex_t *mp);
 /* EPERM if it is of a kind that knows its owner and the caller is not it; else 0. */
 int mutex_check_owner(const pthread_mutex_t *mp);
 /* Unlock and relock around a condition wait, the former after that check; see mutex.c. */
