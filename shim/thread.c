@@ -23,21 +23,41 @@ struct thread *thread_find(pthread_t t) {
 
 /* ---- ids ----
  * tid: above every kernel tid (pid_max is at most 2^22), below 2^30 (FUTEX_TID_MASK), unique among
- * live threads since the index is, and different for the next 256 threads in the same slot. */
-#define TID_BASE (1u << 22)
+ * live threads since the index is, and different for the next TID_LIVES threads in the same slot.
+ *
+ * Locks that processes share know their owner by it (DANGERS X1), so it must differ between
+ * processes too. Each begins at a place of its own in the range: its pid with the bits reversed, so
+ * that the places of the pids below 2^k are as far apart as can be, 2^(30-k). With 1000 threads,
+ * which take 2^15 ids, only processes whose pids are equal in the low 15 bits meet. */
+#define PID_BITS 22
+#define TID_BASE (1u << PID_BITS)
 #define TID_LIMIT (1u << 30)
-#define TID_LIVES 256
+#define TID_RANGE (TID_LIMIT - TID_BASE - 1)
+#define TID_LIVES 32
+
+static uint32_t tid_place(void) {
+    uint32_t reversed = 0;
+    for (int i = 0; i < PID_BITS; i++)
+        reversed |= ((uint32_t)signal_pid >> i & 1) << (PID_BITS - 1 - i);
+    return reversed * (TID_RANGE >> PID_BITS);
+}
 
 static int32_t tid_make(const struct g *g) {
-    uint64_t n = (uint64_t)g_index(g) * TID_LIVES + g_generation(g) % TID_LIVES;
-    return (int32_t)(TID_BASE + 1 + n % (TID_LIMIT - TID_BASE - 1));
+    uint64_t n = (uint64_t)g_index(g) * TID_LIVES + g_generation(g) % TID_LIVES + tid_place();
+    return (int32_t)(TID_BASE + 1 + n % TID_RANGE);
+}
+
+/* The index of its G. */
+static uint32_t tid_index(int32_t tid) {
+    uint32_t n = (uint32_t)tid - TID_BASE - 1;
+    return (n + TID_RANGE - tid_place()) % TID_RANGE / TID_LIVES;
 }
 
 struct thread *thread_of_tid(int32_t tid) {
     struct thread *t = thread_first();
     if (t && t->tid == tid)
         return t;
-    struct g *g = tid > (int32_t)TID_BASE ? g_at((uint32_t)(tid - TID_BASE - 1) / TID_LIVES) : NULL;
+    struct g *g = tid > (int32_t)TID_BASE ? g_at(tid_index(tid)) : NULL;
     t = g ? thread_of(g) : NULL;
     bool live = t && t->g == g && t->tid == tid &&
                 !(atomic_load_explicit(&t->state, memory_order_acquire) & THREAD_EXITED);
