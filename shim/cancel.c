@@ -50,25 +50,6 @@ bool cancel_acts_now(const struct thread *t) {
     return !t->cancel_held && bits_of(t) & CANCEL_ASYNC && cancel_pending(t);
 }
 
-void cancel_hold(void) {
-    struct thread *t = thread_self();
-    if (t)
-        t->cancel_held = true;
-    atomic_signal_fence(memory_order_seq_cst);
-}
-
-void cancel_hold_end(void) {
-    struct thread *t = thread_self();
-    atomic_signal_fence(memory_order_seq_cst);
-    if (!t)
-        return;
-    t->cancel_held = false;
-    /* From here on the signal acts; one that came before has been taken for nothing. */
-    atomic_signal_fence(memory_order_seq_cst);
-    if (unlikely(cancel_acts_now(t)))
-        cancel_test();
-}
-
 void cancel_by_signal(int sig, siginfo_t *info, void *context) {
     struct thread *t = thread_self();
     (void)sig;

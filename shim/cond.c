@@ -119,7 +119,8 @@ static int cond_wait(pthread_cond_t *c, pthread_mutex_t *mp, uint64_t deadline) 
     struct waiter local, *w = lot_self(&local);
     /* A mutex of the kernel's has its waiters there: nobody can be moved to it. */
     w->aux = mutex_in_kernel(mp) ? 0 : (uintptr_t)&mp->__data;
-    cancel_hold();
+    struct thread *self = thread_self();
+    cancel_hold(self);
     struct bucket *b = lot_lock(addr);
     count_locked(c, WREFS_WAITER);
     lot_enqueue_interruptible(b, w, addr, WAIT_COND);
@@ -134,7 +135,7 @@ static int cond_wait(pthread_cond_t *c, pthread_mutex_t *mp, uint64_t deadline) 
     if (w->token & TOKEN_REQUEUED)
         r = PARK_WOKEN;
     err = mutex_relock_after_wait(mp, depth, w->token);
-    cancel_hold_end();
+    cancel_hold_end(self);
     if (r == PARK_INTERRUPTED)
         cancel_test();
     if (err)

@@ -195,12 +195,27 @@ void cancel_test(void);
  * that lot_enqueue_interruptible. */
 enum park_result cancel_wait(struct waiter *w, uint64_t deadline);
 /* Puts off an asynchronous cancellation of the caller until cancel_hold_end, which may not return:
- * around a wait that has something to undo. Not nested; a jump out of a handler in between leaves
+ * around a wait that has something to undo. self: the caller, may be NULL. Not nested; a jump out of a handler in between leaves
  * it held until the next one ends. */
-void cancel_hold(void);
-void cancel_hold_end(void);
+static inline void cancel_hold(struct thread *self) {
+    if (self)
+        self->cancel_held = true;
+    atomic_signal_fence(memory_order_seq_cst);
+}
 /* Is t, which may be cancelled asynchronously now, to be? */
 bool cancel_acts_now(const struct thread *t);
+/* From its store on the signal acts; one that came before has been taken for nothing. */
+static inline void cancel_hold_end(struct thread *self) {
+    atomic_signal_fence(memory_order_seq_cst);
+    if (!self)
+        return;
+    self->cancel_held = false;
+    atomic_signal_fence(memory_order_seq_cst);
+    if (unlikely(atomic_load_explicit(tcb_cancelhandling(self->tcb), memory_order_relaxed) &
+                 CANCEL_CANCELED) &&
+        cancel_acts_now(self))
+        cancel_test();
+}
 /* The handler of SIGCANCEL, on the target's stack: does not return if it acts. */
 void cancel_by_signal(int sig, siginfo_t *info, void *context);
 /* At the runtime's start: takes SIGCANCEL. */

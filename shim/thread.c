@@ -36,10 +36,16 @@ struct thread *thread_find(pthread_t t) {
 #define TID_LIVES 32
 
 static uint32_t tid_place(void) {
+    static _Atomic uint64_t known; /* place, and above it the pid it is for */
+    uint64_t pid = (uint32_t)signal_pid, k = atomic_load_explicit(&known, memory_order_relaxed);
+    if (likely(k >> 32 == pid))
+        return (uint32_t)k;
     uint32_t reversed = 0;
     for (int i = 0; i < PID_BITS; i++)
-        reversed |= ((uint32_t)signal_pid >> i & 1) << (PID_BITS - 1 - i);
-    return reversed * (TID_RANGE >> PID_BITS);
+        reversed |= ((uint32_t)pid >> i & 1) << (PID_BITS - 1 - i);
+    reversed *= TID_RANGE >> PID_BITS;
+    atomic_store_explicit(&known, pid << 32 | reversed, memory_order_relaxed);
+    return reversed;
 }
 
 static int32_t tid_make(const struct g *g) {
@@ -313,9 +319,9 @@ static enum park_result join_wait(struct thread *t, uint64_t deadline) {
             if (self)
                 atomic_store(&self->joining, NULL);
             join_unclaim(t);
-            cancel_hold_end();
+            cancel_hold_end(self);
             cancel_test();
-            cancel_hold();
+            cancel_hold(self);
             atomic_fetch_or_explicit(&t->state, THREAD_JOINED, memory_order_acq_rel);
             if (self)
                 atomic_store(&self->joining, t);
@@ -330,7 +336,7 @@ static int join_until(struct thread *t, void **result, uint64_t deadline) {
     int err = join_claim(t, self);
     if (err)
         return err;
-    cancel_hold();
+    cancel_hold(self);
     if (self)
         atomic_store(&self->joining, t);
     enum park_result r = join_wait(t, deadline);
@@ -340,7 +346,7 @@ static int join_until(struct thread *t, void **result, uint64_t deadline) {
         thread_reap(t, result);
     else
         join_unclaim(t);
-    cancel_hold_end();
+    cancel_hold_end(self);
     return r == PARK_WOKEN ? 0 : ETIMEDOUT;
 }
 
