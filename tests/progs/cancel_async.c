@@ -44,9 +44,12 @@ static void calls_kernel(void) {
 static const struct {
     const char *name;
     void (*run)(void);
-} cases[] = {{"a loop without calls", compute},      {"a loop of yields", yields},
-             {"a loop of locks", locks},             {"a wait for a mutex", waits_mutex},
-             {"a wait for a rwlock", waits_write},   {"a wait at a barrier", waits_barrier},
+} cases[] = {{"a loop without calls", compute},
+             {"a loop of yields", yields},
+             {"a loop of locks", locks},
+             {"a wait for a mutex", waits_mutex},
+             {"a wait for a rwlock", waits_write},
+             {"a wait at a barrier", waits_barrier},
              {"a loop of system calls", calls_kernel}};
 enum { CASES = sizeof cases / sizeof *cases };
 

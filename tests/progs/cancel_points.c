@@ -1,6 +1,6 @@
-/* cancel_points.c - every cancellation point of POSIX that glibc has: a request that is there before
- * the call acts in it, one that comes while the call waits ends it; what it waited for is left to
- * others
+/* cancel_points.c - every cancellation point of POSIX that glibc has: a request that is there
+ * before the call acts in it, one that comes while the call waits ends it; what it waited for is
+ * left to others
  *
  * Each call is made by a thread of its own: with the request pending; where it waits, with the
  * request coming as it begins and later; where it does not, with cancellation disabled. */
@@ -113,7 +113,11 @@ CALL(mq_timedreceive, mq_timedreceive(empty_mq, block, sizeof block, NULL, &far)
 CALL(mq_send, mq_send(full_mq, block, 1, 0))
 CALL(mq_timedsend, mq_timedsend(full_mq, block, 1, 0, &far))
 CALL(msgrcv, msgrcv(empty_msg, block, 8, 0, 0))
-CALL(msgsnd, msgsnd(full_msg, &(struct { long type; char text[8]; }){1, ""}, 8, 0))
+CALL(msgsnd, msgsnd(full_msg, &(struct {
+                        long type;
+                        char text[8];
+                    }){1, ""},
+                    8, 0))
 CALL(nanosleep, nanosleep(&long_time, NULL))
 CALL(clock_nanosleep, clock_nanosleep(CLOCK_MONOTONIC, 0, &long_time, NULL))
 CALL(clock_nanosleep_abs, clock_nanosleep(CLOCK_REALTIME, TIMER_ABSTIME, &far, NULL))
@@ -178,29 +182,74 @@ static const struct point {
     void (*call)(void);
     int waits;
 } points[] = {
-    ROW(read, WAITS),          ROW(readv, WAITS),           ROW(pread, ONLY_PENDING),
-    ROW(preadv, ONLY_PENDING), ROW(write, WAITS),           ROW(writev, WAITS),
-    ROW(pwrite, ONLY_PENDING), ROW(pwritev, ONLY_PENDING),  ROW(recv, WAITS),
-    ROW(recvfrom, WAITS),      ROW(recvmsg, WAITS),         ROW(send, WAITS),
-    ROW(sendto, WAITS),        ROW(sendmsg, WAITS),         ROW(accept, WAITS),
-    ROW(accept4, WAITS),       ROW(connect, WAITS),         ROW(poll, WAITS),
-    ROW(ppoll, WAITS),         ROW(select, WAITS),          ROW(pselect, WAITS),
-    ROW(select_time, WAITS),   ROW(epoll_wait, WAITS),      ROW(epoll_pwait, WAITS),
-    ROW(open_fifo, WAITS),     ROW(open, ONLY_PENDING),     ROW(openat, ONLY_PENDING),
-    ROW(creat, ONLY_PENDING),  ROW(close, ONLY_PENDING),    ROW(fsync, ONLY_PENDING),
-    ROW(fdatasync, ONLY_PENDING), ROW(msync, ONLY_PENDING), ROW(tcdrain, ONLY_PENDING),
-    ROW(fcntl, WAITS),         ROW(lockf, WAITS),           ROW(mq_receive, WAITS),
-    ROW(mq_timedreceive, WAITS), ROW(mq_send, WAITS),       ROW(mq_timedsend, WAITS),
-    ROW(msgrcv, WAITS),        ROW(msgsnd, WAITS),          ROW(nanosleep, WAITS),
-    ROW(clock_nanosleep, WAITS), ROW(clock_nanosleep_abs, WAITS), ROW(sleep, WAITS),
-    ROW(usleep, WAITS),        ROW(thrd_sleep, WAITS),      ROW(pause, WAITS),
-    ROW(sigsuspend, WAITS),    ROW(sigpause, WAITS),        ROW(sigwait, WAITS),
-    ROW(sigwaitinfo, WAITS),   ROW(sigtimedwait, WAITS),    ROW(sem_wait, WAITS),
-    ROW(sem_timedwait, WAITS), ROW(sem_clockwait, WAITS),   ROW(join, WAITS),
-    ROW(timedjoin, WAITS),     ROW(testcancel, ONLY_PENDING), ROW(wait, WAITS),
-    ROW(waitpid, WAITS),       ROW(waitid, WAITS),          ROW(system, WAITS),
-    ROW(aio_suspend, WAITS),   ROW(cond_wait, WAITS),       ROW(cond_timedwait, WAITS),
-    ROW(cond_clockwait, WAITS), ROW(cnd_wait, WAITS),
+    ROW(read, WAITS),
+    ROW(readv, WAITS),
+    ROW(pread, ONLY_PENDING),
+    ROW(preadv, ONLY_PENDING),
+    ROW(write, WAITS),
+    ROW(writev, WAITS),
+    ROW(pwrite, ONLY_PENDING),
+    ROW(pwritev, ONLY_PENDING),
+    ROW(recv, WAITS),
+    ROW(recvfrom, WAITS),
+    ROW(recvmsg, WAITS),
+    ROW(send, WAITS),
+    ROW(sendto, WAITS),
+    ROW(sendmsg, WAITS),
+    ROW(accept, WAITS),
+    ROW(accept4, WAITS),
+    ROW(connect, WAITS),
+    ROW(poll, WAITS),
+    ROW(ppoll, WAITS),
+    ROW(select, WAITS),
+    ROW(pselect, WAITS),
+    ROW(select_time, WAITS),
+    ROW(epoll_wait, WAITS),
+    ROW(epoll_pwait, WAITS),
+    ROW(open_fifo, WAITS),
+    ROW(open, ONLY_PENDING),
+    ROW(openat, ONLY_PENDING),
+    ROW(creat, ONLY_PENDING),
+    ROW(close, ONLY_PENDING),
+    ROW(fsync, ONLY_PENDING),
+    ROW(fdatasync, ONLY_PENDING),
+    ROW(msync, ONLY_PENDING),
+    ROW(tcdrain, ONLY_PENDING),
+    ROW(fcntl, WAITS),
+    ROW(lockf, WAITS),
+    ROW(mq_receive, WAITS),
+    ROW(mq_timedreceive, WAITS),
+    ROW(mq_send, WAITS),
+    ROW(mq_timedsend, WAITS),
+    ROW(msgrcv, WAITS),
+    ROW(msgsnd, WAITS),
+    ROW(nanosleep, WAITS),
+    ROW(clock_nanosleep, WAITS),
+    ROW(clock_nanosleep_abs, WAITS),
+    ROW(sleep, WAITS),
+    ROW(usleep, WAITS),
+    ROW(thrd_sleep, WAITS),
+    ROW(pause, WAITS),
+    ROW(sigsuspend, WAITS),
+    ROW(sigpause, WAITS),
+    ROW(sigwait, WAITS),
+    ROW(sigwaitinfo, WAITS),
+    ROW(sigtimedwait, WAITS),
+    ROW(sem_wait, WAITS),
+    ROW(sem_timedwait, WAITS),
+    ROW(sem_clockwait, WAITS),
+    ROW(join, WAITS),
+    ROW(timedjoin, WAITS),
+    ROW(testcancel, ONLY_PENDING),
+    ROW(wait, WAITS),
+    ROW(waitpid, WAITS),
+    ROW(waitid, WAITS),
+    ROW(system, WAITS),
+    ROW(aio_suspend, WAITS),
+    ROW(cond_wait, WAITS),
+    ROW(cond_timedwait, WAITS),
+    ROW(cond_clockwait, WAITS),
+    ROW(cnd_wait, WAITS),
 };
 enum { POINTS = sizeof points / sizeof *points };
 

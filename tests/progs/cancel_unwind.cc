@@ -1,5 +1,6 @@
-/* cancel_unwind.cc - cancellation unwinds C++: destructors run from the inside out, catch (...) sees
- * it and has to throw it on; at a cancellation point, in a wait, computing, by itself, before start */
+/* cancel_unwind.cc - cancellation unwinds C++: destructors run from the inside out, catch (...)
+ * sees it and has to throw it on; at a cancellation point, in a wait, computing, by itself, before
+ * start */
 #include "check.h"
 
 #include <condition_variable>

@@ -1,5 +1,5 @@
-/* shared_cond_private_mutex.c - a process-shared condition may be used with a private mutex: threads
- * that wait for the mutex while its owner begins to wait for the condition are woken */
+/* shared_cond_private_mutex.c - a process-shared condition may be used with a private mutex:
+ * threads that wait for the mutex while its owner begins to wait for the condition are woken */
 #include "check.h"
 
 enum { THREADS = 8, ROUNDS = 100 };

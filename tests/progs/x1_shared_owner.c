@@ -1,6 +1,6 @@
 /* x1_shared_owner.c - DANGERS X1: a process-shared mutex that knows its owner tells threads of two
- * processes apart: recursive, error-checking and robust ones; whether the other process has threads or
- * not */
+ * processes apart: recursive, error-checking and robust ones; whether the other process has threads
+ * or not */
 #include "util.h"
 
 #include <sys/mman.h>
