@@ -145,8 +145,10 @@ static int cond_wait(pthread_cond_t *c, pthread_mutex_t *mp, uint64_t deadline) 
 
 SHIM_API int shim_cond_wait(pthread_cond_t *c, pthread_mutex_t *mp) {
     if (passthrough() || unlikely(cond_shared(c))) {
-        mutex_to_kernel(mp);
-        return LIBC_CALL_BLOCK(next(pthread_cond_wait)(c, mp));
+        mutex_lend(mp);
+        int err = LIBC_CALL_BLOCK(next(pthread_cond_wait)(c, mp));
+        mutex_take_back(mp);
+        return err;
     }
     return cond_wait(c, mp, TIME_FOREVER);
 }
@@ -154,8 +156,10 @@ SHIM_API int shim_cond_wait(pthread_cond_t *c, pthread_mutex_t *mp) {
 SHIM_API int shim_cond_clockwait(pthread_cond_t *c, pthread_mutex_t *mp, clockid_t clock,
                                  const struct timespec *abs) {
     if (passthrough() || unlikely(cond_shared(c))) {
-        mutex_to_kernel(mp);
-        return LIBC_CALL_BLOCK(next(pthread_cond_clockwait)(c, mp, clock, abs));
+        mutex_lend(mp);
+        int err = LIBC_CALL_BLOCK(next(pthread_cond_clockwait)(c, mp, clock, abs));
+        mutex_take_back(mp);
+        return err;
     }
     uint64_t deadline;
     int err = deadline_abs(clock, abs, &deadline);

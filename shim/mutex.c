@@ -20,33 +20,20 @@
  * good (mutex_to_kernel): its owner sets the bit under the bucket lock and sends all who are parked
  * on to the kernel; who comes later looks at the bit under the same lock before it parks.
  */
-#include "shim/shim.h"
+#include "shim/mutex.h"
 
 #include <limits.h>
 
-/* __kind, see nptl/pthreadP.h. Elision bits do not concern us. */
-#define KIND_TYPE 3
-#define KIND_ROBUST 16
-#define KIND_PI 32
-#define KIND_PP 64
-#define KIND_SHARED 128
-#define KIND_ANY (KIND_TYPE | KIND_ROBUST | KIND_PI | KIND_PP | KIND_SHARED)
-
-#define MOVED (-1) /* lock_slow: the mutex is the kernel's now */
+#define MOVED (-1)                /* lock_slow: the mutex is the kernel's now */
 #define STARVING_NS NSEC_PER_MSEC /* as Go's sync.Mutex: starvationThresholdNs */
 #define SPINS 4                   /* tries before parking, as Go: active_spin.. */
 #define SPIN_PAUSES 30            /* ..of active_spin_cnt pauses each */
-
-typedef struct __pthread_mutex_s mutex;
 
 /* What KIND_ANY leaves of a mutex that lock and unlock treat at once. A value that no mutex has
  * sends all through the long way, where chaos has its points; so the short way need not ask. */
 static int fast_kind = PTHREAD_MUTEX_TIMED_NP;
 void mutex_start(void) { fast_kind = chaos_on ? -1 : PTHREAD_MUTEX_TIMED_NP; }
 
-static inline int kind_of(const mutex *m) {
-    return __atomic_load_n(&m->__kind, __ATOMIC_RELAXED);
-}
 static inline _Atomic int *lock_word(mutex *m) { return (_Atomic int *)&m->__lock; }
 
 static inline bool take_free(mutex *m, int as) {
@@ -153,6 +140,8 @@ static inline int release(mutex *m) {
 
 /* libc's. The holder may be waiting for our P: who has to wait gives it away at once. */
 static int lock_in_kernel(pthread_mutex_t *mp, clockid_t clock, const struct timespec *abs) {
+    if (robust_is_ours(mp))
+        return robust_lock(mp, clock, abs);
     int err = next(pthread_mutex_trylock)(mp);
     if (err != EBUSY)
         return err;
@@ -207,7 +196,7 @@ SHIM_API int shim_mutex_lock(pthread_mutex_t *mp) {
 SHIM_API int shim_mutex_trylock(pthread_mutex_t *mp) {
     mutex *m = &mp->__data;
     if (mutex_in_kernel(mp) || passthrough())
-        return next(pthread_mutex_trylock)(mp);
+        return robust_is_ours(mp) ? robust_trylock(mp) : next(pthread_mutex_trylock)(mp);
     int type = kind_of(m) & KIND_TYPE;
     if (type == PTHREAD_MUTEX_RECURSIVE_NP && m->__owner == self_tid()) {
         if (m->__count + 1 == 0)
@@ -238,12 +227,16 @@ SHIM_API int shim_mutex_timedlock(pthread_mutex_t *mp, const struct timespec *ab
 
 /* ---- unlock ---- */
 
+static int unlock_in_kernel(pthread_mutex_t *mp) {
+    return robust_is_ours(mp) ? robust_unlock(mp) : next(pthread_mutex_unlock)(mp);
+}
+
 /* Everything but a normal mutex. */
 static __attribute__((noinline)) int unlock_full(pthread_mutex_t *mp) {
     mutex *m = &mp->__data;
     chaos_point("an unlock");
     if (mutex_in_kernel(mp) || passthrough())
-        return next(pthread_mutex_unlock)(mp);
+        return unlock_in_kernel(mp);
     int type = kind_of(m) & KIND_TYPE;
     if (type == PTHREAD_MUTEX_RECURSIVE_NP || type == PTHREAD_MUTEX_ERRORCHECK_NP) {
         if (m->__owner != self_tid() || !atomic_load_explicit(lock_word(m), memory_order_relaxed))
@@ -262,7 +255,7 @@ SHIM_API int shim_mutex_unlock(pthread_mutex_t *mp) {
     return unlock_full(mp);
 }
 
-void mutex_to_kernel(pthread_mutex_t *mp) {
+static void mutex_to_kernel(pthread_mutex_t *mp) {
     mutex *m = &mp->__data;
     if (mutex_in_kernel(mp) || !m->__lock || m->__owner != self_tid())
         return;
@@ -278,6 +271,15 @@ void mutex_to_kernel(pthread_mutex_t *mp) {
     atomic_store_explicit(lock_word(m), 2, memory_order_relaxed);
 }
 
+void mutex_lend(pthread_mutex_t *mp) {
+    if (passthrough() || !getg())
+        return;
+    mutex_to_kernel(mp);
+    robust_lend(mp);
+}
+
+void mutex_take_back(pthread_mutex_t *mp) { robust_take_back(mp); }
+
 /* ---- for conditions ----
  * A wait releases a recursive mutex whole and takes it back as deep as it was. __nusers keeps
  * counting the waiter, as in glibc, so that destroying the mutex meanwhile is EBUSY. */
@@ -286,6 +288,8 @@ void mutex_to_kernel(pthread_mutex_t *mp) {
 
 int mutex_check_owner(const pthread_mutex_t *mp) {
     const mutex *m = &mp->__data;
+    if (robust_is_ours(mp))
+        return robust_is_mine(mp) ? 0 : EPERM;
     bool checks = kind_of(m) & KIND_ROBUST ||
                   (kind_of(m) & KIND_TYPE) == PTHREAD_MUTEX_RECURSIVE_NP ||
                   (kind_of(m) & KIND_TYPE) == PTHREAD_MUTEX_ERRORCHECK_NP;
@@ -296,7 +300,7 @@ int mutex_unlock_for_wait(pthread_mutex_t *mp, unsigned *depth) {
     mutex *m = &mp->__data;
     *depth = IN_KERNEL;
     if (mutex_in_kernel(mp))
-        return next(pthread_mutex_unlock)(mp);
+        return unlock_in_kernel(mp);
     *depth = 0;
     if ((kind_of(m) & KIND_TYPE) == PTHREAD_MUTEX_RECURSIVE_NP) {
         *depth = m->__count;

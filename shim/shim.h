@@ -118,6 +118,7 @@ struct thread {
     bool mask_shown;       /* the kernel's mask of its M is its own for a child (process.c) */
     bool vforked;          /* in a child of vfork, which runs in its place */
     bool cancel_held;      /* see cancel_hold */
+    int robust_held;       /* robust mutexes that it has (robust.c) */
     uint8_t deferred;      /* preempt.c: how often it was not preempted since it was in libc */
     /* see inherit.c */
     bool nice_set;
@@ -195,8 +196,8 @@ void cancel_test(void);
  * that lot_enqueue_interruptible. */
 enum park_result cancel_wait(struct waiter *w, uint64_t deadline);
 /* Puts off an asynchronous cancellation of the caller until cancel_hold_end, which may not return:
- * around a wait that has something to undo. self: the caller, may be NULL. Not nested; a jump out of a handler in between leaves
- * it held until the next one ends. */
+ * around a wait that has something to undo. self: the caller, may be NULL. Not nested; a jump out
+ * of a handler in between leaves it held until the next one ends. */
 static inline void cancel_hold(struct thread *self) {
     if (self)
         self->cancel_held = true;
@@ -240,14 +241,19 @@ int deadline_rel(const struct timespec *rel, uint64_t *deadline);
 
 /* True for kinds that only the kernel's protocol serves (process-shared, robust, PRIO_PROTECT). */
 bool mutex_in_kernel(const pthread_mutex_t *mp);
-/* The caller's own mutex, if it is private, is from now on what mutex_in_kernel says: before a wait
- * on a process-shared condition. */
-void mutex_to_kernel(pthread_mutex_t *mp);
+/* Before and after libc's wait on a process-shared condition: libc unlocks and locks the mutex. */
+void mutex_lend(pthread_mutex_t *mp);
+void mutex_take_back(pthread_mutex_t *mp);
 /* EPERM if it is of a kind that knows its owner and the caller is not it; else 0. */
 int mutex_check_owner(const pthread_mutex_t *mp);
 /* Unlock and relock around a condition wait, the former after that check; see mutex.c. */
 int mutex_unlock_for_wait(pthread_mutex_t *mp, unsigned *depth);
 int mutex_relock_after_wait(pthread_mutex_t *mp, unsigned depth, uint8_t token);
+
+/* The template thread, at its start; a goroutine, at its end; a fork's child. */
+void robust_keeper(void);
+void robust_thread_end(struct thread *t);
+void robust_reset_child(void);
 
 /* Runs init through a frame whose unwinding (exception, cancellation) calls once_unwound. */
 void once_call(void (*init)(void));

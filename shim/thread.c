@@ -78,6 +78,7 @@ _Noreturn void thread_end(void) {
     struct thread *t = thread_self();
     if (t) {
         signal_thread_end(t);
+        robust_thread_end(t);
         tcb_robust_abandon(t->tcb, t->tid);
         tid_address_clear(t);
     }
