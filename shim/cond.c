@@ -33,6 +33,14 @@ static void count_locked(pthread_cond_t *c, uint32_t waiters) {
     atomic_store_explicit(wrefs(c), n + waiters, memory_order_relaxed);
 }
 
+/* glibc's of today for the symbols of GLIBC_2.2.5 too, which know a condition of another layout:
+ * the other calls here serve both. */
+SHIM_API int shim_cond_init(pthread_cond_t *c, const pthread_condattr_t *attr) {
+    return next(pthread_cond_init)(c, attr);
+}
+
+SHIM_API int shim_cond_destroy(pthread_cond_t *c) { return next(pthread_cond_destroy)(c); }
+
 /* ---- waking ---- */
 
 /* Moves w to the queue of its mutex, if that is locked. Bucket lock of the condition. */
