@@ -119,7 +119,7 @@ void g_launch(struct g *g, uintptr_t tp, uintptr_t top, void (*entry)(struct g *
     g_word_set(tp, g);
     atomic_fetch_add_explicit(&sched.ngs, 1, memory_order_relaxed);
     status_set(g, G_RUNNABLE);
-    queue_runnable(g);
+    queue_new(g);
 }
 
 /* Makes g the description of the thread that runs now (the first thread, a g0). */

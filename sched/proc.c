@@ -72,8 +72,8 @@ static uint32_t ring_length(struct p *p) {
 
 static uint32_t npidle(void) { return atomic_load_explicit(&sched.npidle, memory_order_seq_cst); }
 
-/* p: the caller's, or NULL. */
-static inline void queue_on(struct p *p, struct g *g) {
+/* p: the caller's, or NULL. next: it is to run when the caller stops. */
+static inline void queue_on(struct p *p, struct g *g, bool next) {
     if (!p) {
         lock_acquire(&sched.lock);
         globq_put_locked(g);
@@ -81,7 +81,7 @@ static inline void queue_on(struct p *p, struct g *g) {
         wakep();
         return;
     }
-    runq_put(p, g, true);
+    runq_put(p, g, next);
     if (sched.cfg.procs == 1) /* it is ours: no idle one that a wake-up could be for */
         return;
     atomic_thread_fence(memory_order_seq_cst); /* submit, (2) */
@@ -98,7 +98,16 @@ static inline void queue_on(struct p *p, struct g *g) {
 /* Queues a G whose status is RUNNABLE. Any thread. */
 void queue_runnable(struct g *g) {
     section_enter_any();
-    queue_on(p_self(), g);
+    queue_on(p_self(), g, true);
+    section_leave_any();
+}
+
+/* Threads begin in the order in which they are made, as a kernel's mostly do: one that finds
+ * another about to be next goes behind. */
+void queue_new(struct g *g) {
+    section_enter_any();
+    struct p *p = p_self();
+    queue_on(p, g, p && !atomic_load_explicit(&p->runnext, memory_order_relaxed));
     section_leave_any();
 }
 

@@ -356,6 +356,7 @@ void g_ready(struct g *g);
 /* Readies all of the list, in its order, behind what is queued; returns how many. */
 uint32_t ready_batch(struct wake_list *l);
 void queue_runnable(struct g *g);                   /* status RUNNABLE, in no queue yet */
+void queue_new(struct g *g);                        /* the same for one that has never run */
 void sched_switch(struct g *from, enum finish fin); /* away from a G: to the next one */
 void switch_finish(struct m *m);                    /* first thing on the incoming side */
 void wakep(void);

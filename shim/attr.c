@@ -7,12 +7,14 @@
 #include "shim/shim.h"
 
 #include <fcntl.h>
+#include <linux/futex.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 /* libc's own answer where the thread is not a goroutine of ours. */
@@ -88,6 +90,8 @@ SHIM_API int shim_prctl(int option, long a, long b, long c, long d) {
         name_set(t, (const char *)a);
     else if (t && option == PR_GET_NAME)
         memcpy((char *)a, t->name, sizeof t->name);
+    else if (t && option == PR_GET_TID_ADDRESS)
+        *(int32_t **)a = tid_address_get(t);
     else if (t && option == PR_SET_TIMERSLACK)
         return (int)inherit_setslack((unsigned long)a);
     else if (t && option == PR_GET_TIMERSLACK)
@@ -95,6 +99,28 @@ SHIM_API int shim_prctl(int option, long a, long b, long c, long d) {
     else
         return next(prctl)(option, a, b, c, d);
     return 0;
+}
+
+/* ---- set_tid_address(2) ----
+ * The kernel would do it when the kernel thread ends, which serves other threads before. */
+
+int32_t *tid_address_get(const struct thread *t) {
+    return t->tid_address ? t->tid_address : (int32_t *)(t->tcb + glibc.off_tid);
+}
+
+int32_t tid_address_set(struct thread *t, int32_t *address) {
+    t->tid_address = address == (int32_t *)(t->tcb + glibc.off_tid) ? NULL : address;
+    return t->tid;
+}
+
+/* The memory may be gone, which is nobody's fault: so the kernel writes. */
+void tid_address_clear(struct thread *t) {
+    int32_t zero = 0;
+    if (likely(!t->tid_address))
+        return;
+    struct iovec from = {&zero, sizeof zero}, to = {t->tid_address, sizeof zero};
+    if (sys(SYS_process_vm_writev, sys(SYS_getpid), &from, 1, &to, 1, 0) == sizeof zero)
+        shim_syscall(SYS_futex, (long)t->tid_address, FUTEX_WAKE, 1, 0, 0, 0);
 }
 
 /* ---- scheduling parameters ---- */

@@ -1,38 +1,35 @@
-/* cancel.c - deferred cancellation of goroutines
+/* cancel.c - cancellation of goroutines
  *
  * The request is two bits in struct pthread.cancelhandling, where glibc's own pthread_testcancel,
- * pthread_setcancelstate and unwinding look for it. What is ours is to wake the target:
+ * pthread_setcancelstate, pthread_setcanceltype and unwinding look for it. What is ours is that the
+ * target notices:
  *
- *   canceller: (1) sets the bits (seq_cst), (2) looks whether the target is linked in the parking
- *              lot and ends its wait.
+ *   canceller: (1) sets the bits with a read-modify-write that tells whether CANCEL_ASYNC was set.
+ *   not set    (2) looks whether the target is linked in the parking lot at a cancellation point,
+ *              and ends that wait.
+ *   set        (2) sends the target SIGCANCEL, as any signal to a thread (sigsend.c): it runs
+ *              cancel_by_signal on its own stack, wherever it is.
+ *
  *   waiter:    (1) under the bucket lock marks the wait as interruptible and links itself; the
  *              unlock is a full barrier, (2) reads the bits; if set it ends its own wait.
- * Either the canceller finds the waiter, or the waiter sees the bits.
+ *   Either the canceller finds the waiter, or the waiter sees the bits.
  *
- * A target inside one of libc's calls is libc's: that has set CANCEL_ASYNC for the time of the
- * system call and, with a read-modify-write, looked at the bits.
+ *   who sets CANCEL_ASYNC: does so with a read-modify-write too, and acts if that shows the bits.
+ *   It is pthread_setcanceltype, or one of libc's blocking calls for the time of its system call.
+ *   So either the canceller sees CANCEL_ASYNC, or the target sees the bits.
  *
- *   canceller: (1) sets the bits, (2) reads the target's status; in a system call: signals its M.
- *   caller:    (1) its status says SYSCALL, (2) libc's compare-exchange sets CANCEL_ASYNC and sees
- *              the bits, (3) the system call.
- * So either libc sees the bits in (2), or the signal arrives in or after (3), and its handler acts
- * on the request if CANCEL_ASYNC is still set. The same without (1) where nothing of ours is around
- * the call (stdio): the target is running, and what the signal interrupts is code of libc's.
- * Unwinding ends the bracket (LIBC_CALL). While a handler of the program has interrupted the call,
- * the status is RUNNING; when it becomes SYSCALL again the bits are looked at once more
- * (signal_run).
+ * Unwinding ends the bracket of a call (LIBC_CALL). While a wait of ours has something to undo, an
+ * asynchronous request is put off (cancel_hold): it ends the wait as a deferred one does, and the
+ * wait acts on it when it has cleaned up.
  */
 #include "shim/signal.h"
-#include "sigframe.h"
 
-#include <signal.h>
-#include <sys/syscall.h>
-
-#define SIGCANCEL 32 /* what libc uses for the same; programs cannot get at it */
+static int bits_of(const struct thread *t) {
+    return atomic_load_explicit(tcb_cancelhandling(t->tcb), memory_order_relaxed);
+}
 
 bool cancel_pending(const struct thread *t) {
-    int h = atomic_load_explicit(tcb_cancelhandling(t->tcb), memory_order_relaxed);
-    return (h & (CANCEL_DISABLED | CANCEL_CANCELED | CANCEL_EXITING)) == CANCEL_CANCELED;
+    return (bits_of(t) & (CANCEL_DISABLED | CANCEL_CANCELED | CANCEL_EXITING)) == CANCEL_CANCELED;
 }
 
 void cancel_test(void) {
@@ -47,45 +44,38 @@ enum park_result cancel_wait(struct waiter *w, uint64_t deadline) {
     return lot_wait(w, deadline);
 }
 
-/* ---- in the kernel ---- */
+/* ---- asynchronous ---- */
 
-void cancel_in_call(void) {
+bool cancel_acts_now(const struct thread *t) {
+    return !t->cancel_held && bits_of(t) & CANCEL_ASYNC && cancel_pending(t);
+}
+
+void cancel_by_signal(int sig, siginfo_t *info, void *context) {
     struct thread *t = thread_self();
-    if (atomic_load_explicit(tcb_cancelhandling(t->tcb), memory_order_seq_cst) & CANCEL_ASYNC)
+    (void)sig;
+    (void)info;
+    (void)context;
+    if (t && cancel_acts_now(t))
         cancel_test();
 }
 
-/* Does the goroutine stand in libc without our knowing, in a read of stdio's? */
-static bool in_libc_unseen(const void *context) {
-    return !g_is_g0(getg()) && !section_inside() && preempt_in_libc(arch_uc_pc(context));
-}
+void cancel_start(void) { sig_catch_cancel(); }
 
-static void on_sigcancel(int sig, siginfo_t *info, void *context) {
-    if (sig == SIGCANCEL && info->si_code == SI_TKILL && info->si_pid == sys(SYS_getpid) &&
-        thread_self() && (syscall_inside() || in_libc_unseen(context)))
-        cancel_in_call();
-}
+/* ---- pthread_cancel ---- */
 
-/* NODEFER: the handler may never return, and this M's mask must not keep the signal. */
-void cancel_start(void) {
-    struct arch_sigaction sa = {
-        .handler = (void *)on_sigcancel,
-        .flags = SA_SIGINFO | SA_RESTART | SA_NODEFER | ARCH_SA_RESTORER,
-        .restorer = (void *)arch_sigreturn,
-    };
-    sys(SYS_rt_sigaction, SIGCANCEL, &sa, NULL, sizeof sa.mask);
-}
-
-static void cancel_in_kernel(struct g *g) {
-    int32_t tid = g_kernel_tid(g);
-    if (tid)
-        sys(SYS_tgkill, sys(SYS_getpid), tid, SIGCANCEL);
+/* A thread that libc has made for itself, or all of them without a runtime. libc takes the signal
+ * for its own handler at its first cancellation: we need it back. */
+static int cancel_foreign(pthread_t th) {
+    int err = next(pthread_cancel)(th);
+    if (sched_running())
+        sig_catch_cancel();
+    return err;
 }
 
 SHIM_API int shim_cancel(pthread_t th) {
     struct thread *t = thread_find(th);
     if (!t)
-        return sched_running() && getg() ? ESRCH : next(pthread_cancel)(th);
+        return sched_running() && getg() ? ESRCH : cancel_foreign(th);
     if (atomic_load_explicit(&t->state, memory_order_acquire) & THREAD_EXITED)
         return 0; /* POSIX: not an error while it can be joined */
     int old = atomic_fetch_or(tcb_cancelhandling(t->tcb), CANCEL_CANCELING | CANCEL_CANCELED);
@@ -94,9 +84,10 @@ SHIM_API int shim_cancel(pthread_t th) {
     if (t == thread_self()) {
         if (old & CANCEL_ASYNC)
             cancel_test();
-        return 0;
+    } else if (old & CANCEL_ASYNC) {
+        return sig_send_cancel(t);
+    } else {
+        g_interrupt(t->g, false);
     }
-    if (!g_interrupt(t->g, false))
-        cancel_in_kernel(t->g);
     return 0;
 }

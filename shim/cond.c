@@ -33,6 +33,14 @@ static void count_locked(pthread_cond_t *c, uint32_t waiters) {
     atomic_store_explicit(wrefs(c), n + waiters, memory_order_relaxed);
 }
 
+/* glibc's of today for the symbols of GLIBC_2.2.5 too, which know a condition of another layout:
+ * the other calls here serve both. */
+SHIM_API int shim_cond_init(pthread_cond_t *c, const pthread_condattr_t *attr) {
+    return next(pthread_cond_init)(c, attr);
+}
+
+SHIM_API int shim_cond_destroy(pthread_cond_t *c) { return next(pthread_cond_destroy)(c); }
+
 /* ---- waking ---- */
 
 /* Moves w to the queue of its mutex, if that is locked. Bucket lock of the condition. */
@@ -43,6 +51,10 @@ static bool requeue(struct bucket *b, struct waiter *w, bool if_foreign) {
     struct bucket *mb = lot_try_lock_second(b, w->aux);
     if (!mb)
         return false;
+    if (mutex_in_kernel((pthread_mutex_t *)m)) { /* since it waits (mutex_to_kernel) */
+        lot_unlock_second(b, mb);
+        return false;
+    }
     _Atomic int *word = (_Atomic int *)&m->__lock;
     int v = atomic_load_explicit(word, memory_order_relaxed);
     /* Locked becomes "locked, somebody waits" under the mutex's bucket lock, which the unlocker
@@ -115,6 +127,8 @@ static int cond_wait(pthread_cond_t *c, pthread_mutex_t *mp, uint64_t deadline) 
     struct waiter local, *w = lot_self(&local);
     /* A mutex of the kernel's has its waiters there: nobody can be moved to it. */
     w->aux = mutex_in_kernel(mp) ? 0 : (uintptr_t)&mp->__data;
+    struct thread *self = thread_self();
+    cancel_hold(self);
     struct bucket *b = lot_lock(addr);
     count_locked(c, WREFS_WAITER);
     lot_enqueue_interruptible(b, w, addr, WAIT_COND);
@@ -129,6 +143,7 @@ static int cond_wait(pthread_cond_t *c, pthread_mutex_t *mp, uint64_t deadline) 
     if (w->token & TOKEN_REQUEUED)
         r = PARK_WOKEN;
     err = mutex_relock_after_wait(mp, depth, w->token);
+    cancel_hold_end(self);
     if (r == PARK_INTERRUPTED)
         cancel_test();
     if (err)
@@ -137,15 +152,23 @@ static int cond_wait(pthread_cond_t *c, pthread_mutex_t *mp, uint64_t deadline) 
 }
 
 SHIM_API int shim_cond_wait(pthread_cond_t *c, pthread_mutex_t *mp) {
-    if (passthrough() || unlikely(cond_shared(c)))
-        return LIBC_CALL_BLOCK(next(pthread_cond_wait)(c, mp));
+    if (passthrough() || unlikely(cond_shared(c))) {
+        mutex_lend(mp);
+        int err = LIBC_CALL_BLOCK(next(pthread_cond_wait)(c, mp));
+        mutex_take_back(mp);
+        return err;
+    }
     return cond_wait(c, mp, TIME_FOREVER);
 }
 
 SHIM_API int shim_cond_clockwait(pthread_cond_t *c, pthread_mutex_t *mp, clockid_t clock,
                                  const struct timespec *abs) {
-    if (passthrough() || unlikely(cond_shared(c)))
-        return LIBC_CALL_BLOCK(next(pthread_cond_clockwait)(c, mp, clock, abs));
+    if (passthrough() || unlikely(cond_shared(c))) {
+        mutex_lend(mp);
+        int err = LIBC_CALL_BLOCK(next(pthread_cond_clockwait)(c, mp, clock, abs));
+        mutex_take_back(mp);
+        return err;
+    }
     uint64_t deadline;
     int err = deadline_abs(clock, abs, &deadline);
     return err ? err : cond_wait(c, mp, deadline);

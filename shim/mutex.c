@@ -14,24 +14,20 @@
  * parked, the word is 2, or a woken thread is on its way to make it 2.
  *
  * __owner, __count and __nusers are kept as glibc keeps them.
+ *
+ * A process-shared condition is libc's, and its wait unlocks the mutex inside libc, which wakes
+ * waiters in the kernel only. So a private mutex that is used with one becomes a shared one, for
+ * good (mutex_to_kernel): its owner sets the bit under the bucket lock and sends all who are parked
+ * on to the kernel; who comes later looks at the bit under the same lock before it parks.
  */
-#include "shim/shim.h"
+#include "shim/mutex.h"
 
 #include <limits.h>
 
-/* __kind, see nptl/pthreadP.h. Elision bits do not concern us. */
-#define KIND_TYPE 3
-#define KIND_ROBUST 16
-#define KIND_PI 32
-#define KIND_PP 64
-#define KIND_SHARED 128
-#define KIND_ANY (KIND_TYPE | KIND_ROBUST | KIND_PI | KIND_PP | KIND_SHARED)
-
+#define MOVED (-1)                /* lock_slow: the mutex is the kernel's now */
 #define STARVING_NS NSEC_PER_MSEC /* as Go's sync.Mutex: starvationThresholdNs */
 #define SPINS 4                   /* tries before parking, as Go: active_spin.. */
 #define SPIN_PAUSES 30            /* ..of active_spin_cnt pauses each */
-
-typedef struct __pthread_mutex_s mutex;
 
 /* What KIND_ANY leaves of a mutex that lock and unlock treat at once. A value that no mutex has
  * sends all through the long way, where chaos has its points; so the short way need not ask. */
@@ -54,7 +50,7 @@ static inline void own(mutex *m) {
 bool mutex_in_kernel(const pthread_mutex_t *mp) {
     /* A private PRIO_INHERIT mutex is an ordinary one here: goroutines have no priorities of
      * their own that it could lend. */
-    return mp->__data.__kind & (KIND_ROBUST | KIND_PP | KIND_SHARED);
+    return kind_of(&mp->__data) & (KIND_ROBUST | KIND_PP | KIND_SHARED);
 }
 
 /* ---- contention ---- */
@@ -72,7 +68,8 @@ static bool spin_for(mutex *m) {
     return false;
 }
 
-/* Waits until the mutex is ours. contended: the caller was woken from its queue. 0 or ETIMEDOUT. */
+/* Waits until the mutex is ours. contended: the caller was woken from its queue. 0, ETIMEDOUT or
+ * MOVED. */
 static int lock_slow(mutex *m, uint64_t deadline, bool contended) {
     if (!contended && spin_for(m))
         return 0;
@@ -84,8 +81,11 @@ static int lock_slow(mutex *m, uint64_t deadline, bool contended) {
             w->since = since; /* one wait, however often it loses */
         since = w->since;
         struct bucket *b = lot_lock(addr);
-        if (atomic_load_explicit(lock_word(m), memory_order_relaxed) != 2) {
+        bool moved = kind_of(m) & KIND_SHARED;
+        if (moved || atomic_load_explicit(lock_word(m), memory_order_relaxed) != 2) {
             lot_unlock(b);
+            if (moved)
+                return MOVED;
             continue;
         }
         lot_enqueue(b, w, addr, WAIT_MUTEX);
@@ -138,6 +138,17 @@ static inline int release(mutex *m) {
 
 /* ---- lock ---- */
 
+/* libc's. The holder may be waiting for our P: who has to wait gives it away at once. */
+static int lock_in_kernel(pthread_mutex_t *mp, clockid_t clock, const struct timespec *abs) {
+    if (robust_is_ours(mp))
+        return robust_lock(mp, clock, abs);
+    int err = next(pthread_mutex_trylock)(mp);
+    if (err != EBUSY)
+        return err;
+    return LIBC_CALL_BLOCK(clock < 0 ? next(pthread_mutex_lock)(mp)
+                                     : next(pthread_mutex_clocklock)(mp, clock, abs));
+}
+
 /* Everything but a free normal mutex. How the caller wants to wait: for ever (clock < 0), or
  * until abs on clock. */
 static __attribute__((noinline)) int lock_full(pthread_mutex_t *mp, clockid_t clock,
@@ -145,9 +156,8 @@ static __attribute__((noinline)) int lock_full(pthread_mutex_t *mp, clockid_t cl
     mutex *m = &mp->__data;
     chaos_point("a lock");
     if (passthrough() || mutex_in_kernel(mp))
-        return LIBC_CALL(clock < 0 ? next(pthread_mutex_lock)(mp)
-                                   : next(pthread_mutex_clocklock)(mp, clock, abs));
-    int type = m->__kind & KIND_TYPE;
+        return lock_in_kernel(mp, clock, abs);
+    int type = kind_of(m) & KIND_TYPE;
     if (type == PTHREAD_MUTEX_RECURSIVE_NP || type == PTHREAD_MUTEX_ERRORCHECK_NP) {
         if (m->__owner == self_tid()) {
             if (type == PTHREAD_MUTEX_ERRORCHECK_NP)
@@ -163,6 +173,8 @@ static __attribute__((noinline)) int lock_full(pthread_mutex_t *mp, clockid_t cl
         int err = clock < 0 ? 0 : deadline_abs(clock, abs, &deadline);
         if (!err)
             err = lock_slow(m, deadline, false);
+        if (err == MOVED)
+            return lock_full(mp, clock, abs);
         if (err)
             return err;
     }
@@ -174,7 +186,7 @@ static __attribute__((noinline)) int lock_full(pthread_mutex_t *mp, clockid_t cl
 
 SHIM_API int shim_mutex_lock(pthread_mutex_t *mp) {
     mutex *m = &mp->__data;
-    if (likely((m->__kind & KIND_ANY) == fast_kind) && likely(take_free(m, 1))) {
+    if (likely((kind_of(m) & KIND_ANY) == fast_kind) && likely(take_free(m, 1))) {
         own(m);
         return 0;
     }
@@ -184,8 +196,8 @@ SHIM_API int shim_mutex_lock(pthread_mutex_t *mp) {
 SHIM_API int shim_mutex_trylock(pthread_mutex_t *mp) {
     mutex *m = &mp->__data;
     if (mutex_in_kernel(mp) || passthrough())
-        return next(pthread_mutex_trylock)(mp);
-    int type = m->__kind & KIND_TYPE;
+        return robust_is_ours(mp) ? robust_trylock(mp) : next(pthread_mutex_trylock)(mp);
+    int type = kind_of(m) & KIND_TYPE;
     if (type == PTHREAD_MUTEX_RECURSIVE_NP && m->__owner == self_tid()) {
         if (m->__count + 1 == 0)
             return EAGAIN;
@@ -215,13 +227,17 @@ SHIM_API int shim_mutex_timedlock(pthread_mutex_t *mp, const struct timespec *ab
 
 /* ---- unlock ---- */
 
+static int unlock_in_kernel(pthread_mutex_t *mp) {
+    return robust_is_ours(mp) ? robust_unlock(mp) : next(pthread_mutex_unlock)(mp);
+}
+
 /* Everything but a normal mutex. */
 static __attribute__((noinline)) int unlock_full(pthread_mutex_t *mp) {
     mutex *m = &mp->__data;
     chaos_point("an unlock");
     if (mutex_in_kernel(mp) || passthrough())
-        return next(pthread_mutex_unlock)(mp);
-    int type = m->__kind & KIND_TYPE;
+        return unlock_in_kernel(mp);
+    int type = kind_of(m) & KIND_TYPE;
     if (type == PTHREAD_MUTEX_RECURSIVE_NP || type == PTHREAD_MUTEX_ERRORCHECK_NP) {
         if (m->__owner != self_tid() || !atomic_load_explicit(lock_word(m), memory_order_relaxed))
             return EPERM;
@@ -234,29 +250,59 @@ static __attribute__((noinline)) int unlock_full(pthread_mutex_t *mp) {
 
 SHIM_API int shim_mutex_unlock(pthread_mutex_t *mp) {
     mutex *m = &mp->__data;
-    if (likely((m->__kind & KIND_ANY) == fast_kind))
+    if (likely((kind_of(m) & KIND_ANY) == fast_kind))
         return release(m);
     return unlock_full(mp);
 }
+
+static void mutex_to_kernel(pthread_mutex_t *mp) {
+    mutex *m = &mp->__data;
+    if (mutex_in_kernel(mp) || !m->__lock || m->__owner != self_tid())
+        return;
+    uintptr_t addr = (uintptr_t)m;
+    struct wake_list woken = {0};
+    struct bucket *b = lot_lock(addr);
+    /* To libc it must not be one of priority inheritance either, which it was not to us. */
+    __atomic_store_n(&m->__kind, (m->__kind & ~KIND_PI) | KIND_SHARED, __ATOMIC_RELAXED);
+    wake_list_take_all(&woken, b, addr);
+    lot_unlock(b);
+    wake_list_ready(&woken);
+    /* libc's unlock wakes one in the kernel. */
+    atomic_store_explicit(lock_word(m), 2, memory_order_relaxed);
+}
+
+void mutex_lend(pthread_mutex_t *mp) {
+    if (passthrough() || !getg())
+        return;
+    mutex_to_kernel(mp);
+    robust_lend(mp);
+}
+
+void mutex_take_back(pthread_mutex_t *mp) { robust_take_back(mp); }
 
 /* ---- for conditions ----
  * A wait releases a recursive mutex whole and takes it back as deep as it was. __nusers keeps
  * counting the waiter, as in glibc, so that destroying the mutex meanwhile is EBUSY. */
 
+#define IN_KERNEL UINT_MAX /* as depth: libc has unlocked it, and counts */
+
 int mutex_check_owner(const pthread_mutex_t *mp) {
     const mutex *m = &mp->__data;
-    bool checks = m->__kind & KIND_ROBUST ||
-                  (m->__kind & KIND_TYPE) == PTHREAD_MUTEX_RECURSIVE_NP ||
-                  (m->__kind & KIND_TYPE) == PTHREAD_MUTEX_ERRORCHECK_NP;
+    if (robust_is_ours(mp))
+        return robust_is_mine(mp) ? 0 : EPERM;
+    bool checks = kind_of(m) & KIND_ROBUST ||
+                  (kind_of(m) & KIND_TYPE) == PTHREAD_MUTEX_RECURSIVE_NP ||
+                  (kind_of(m) & KIND_TYPE) == PTHREAD_MUTEX_ERRORCHECK_NP;
     return checks && (m->__owner != self_tid() || !m->__lock) ? EPERM : 0;
 }
 
 int mutex_unlock_for_wait(pthread_mutex_t *mp, unsigned *depth) {
     mutex *m = &mp->__data;
-    *depth = 0;
+    *depth = IN_KERNEL;
     if (mutex_in_kernel(mp))
-        return next(pthread_mutex_unlock)(mp);
-    if ((m->__kind & KIND_TYPE) == PTHREAD_MUTEX_RECURSIVE_NP) {
+        return unlock_in_kernel(mp);
+    *depth = 0;
+    if ((kind_of(m) & KIND_TYPE) == PTHREAD_MUTEX_RECURSIVE_NP) {
         *depth = m->__count;
         m->__count = 0;
     }
@@ -265,16 +311,27 @@ int mutex_unlock_for_wait(pthread_mutex_t *mp, unsigned *depth) {
     return 0;
 }
 
+/* Takes it as a goroutine. False: it has become the kernel's meanwhile. */
+static bool relock_here(mutex *m, uint8_t token) {
+    bool requeued = token & TOKEN_REQUEUED;
+    if (token & TOKEN_OWNER)
+        return true;
+    if (mutex_in_kernel((pthread_mutex_t *)m))
+        return false;
+    return (!requeued && take_free(m, 1)) || lock_slow(m, TIME_FOREVER, requeued) != MOVED;
+}
+
 int mutex_relock_after_wait(pthread_mutex_t *mp, unsigned depth, uint8_t token) {
     mutex *m = &mp->__data;
-    if (mutex_in_kernel(mp))
-        return LIBC_CALL(next(pthread_mutex_lock)(mp));
-    if (!(token & TOKEN_OWNER)) {
-        bool requeued = token & TOKEN_REQUEUED;
-        if (requeued || !take_free(m, 1))
-            lock_slow(m, TIME_FOREVER, requeued);
+    if (relock_here(m, token)) {
+        m->__owner = self_tid();
+        m->__count = depth;
+        return 0;
     }
-    m->__owner = self_tid();
-    m->__count = depth;
-    return 0;
+    int err = lock_in_kernel(mp, -1, NULL);
+    if (depth != IN_KERNEL) { /* mutex_to_kernel came in between: no robust one, so no error */
+        m->__nusers--;
+        m->__count = depth;
+    }
+    return err;
 }

@@ -63,7 +63,7 @@ void preempt_start(void) {
         ranges[nranges++] = (struct range){vdso, vdso + 2 * 4096UL};
 }
 
-bool preempt_in_libc(uintptr_t pc) {
+static bool may_hold_locks(uintptr_t pc) {
     for (int i = 0; i < nranges; i++)
         if (pc >= ranges[i].lo && pc < ranges[i].hi)
             return true;
@@ -125,7 +125,7 @@ static bool has_room(const struct thread *t, uintptr_t sp) {
 }
 
 void preempt_here(struct thread *t, void *kernel_uc) {
-    if (preempt_in_libc(arch_uc_pc(kernel_uc)) && t->deferred < DEFER_MAX) {
+    if (may_hold_locks(arch_uc_pc(kernel_uc)) && t->deferred < DEFER_MAX) {
         t->deferred++;
         return;
     }

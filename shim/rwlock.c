@@ -167,17 +167,21 @@ static int lock_slow(rwlock *l, uint32_t tag, uint64_t deadline) {
     while (tag == TAG_READ ? !try_read(l, &err) : !try_write(l)) {
         struct waiter local, *w = lot_self(&local);
         w->tag = tag;
+        section_begin(); /* a handler may jump away: not before give_up */
         struct bucket *b = lot_lock(addr);
         if (!must_wait_locked(l, tag)) {
             lot_unlock(b);
+            section_end();
             continue;
         }
         lot_enqueue(b, w, addr, WAIT_RWLOCK);
         lot_unlock(b);
         enum park_result r = lot_wait(w, deadline);
+        if (r != PARK_WOKEN)
+            give_up(l);
+        section_end();
         if (r == PARK_WOKEN)
             return 0; /* it was handed to us */
-        give_up(l);
         if (r == PARK_TIMEOUT)
             return ETIMEDOUT;
     }

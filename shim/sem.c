@@ -49,6 +49,7 @@ static int fail(int err) {
 static enum park_result sem_sleep(struct new_sem *s, uint64_t deadline) {
     uintptr_t addr = (uintptr_t)s;
     struct waiter local, *w = lot_self(&local);
+    section_begin(); /* a handler may jump away, or be a cancellation: not while we are counted */
     struct bucket *b = lot_lock(addr);
     uint64_t d = atomic_fetch_add_explicit(&s->data, ONE_WAITER, memory_order_seq_cst);
     enum park_result r = PARK_WOKEN;
@@ -60,6 +61,7 @@ static enum park_result sem_sleep(struct new_sem *s, uint64_t deadline) {
         r = cancel_wait(w, deadline);
     }
     atomic_fetch_sub_explicit(&s->data, ONE_WAITER, memory_order_relaxed);
+    section_end();
     return r;
 }
 

@@ -101,7 +101,6 @@ static inline bool passthrough(void) { return unlikely(settings.off); }
 struct thread {
     void *(*start)(void *);
     void *arg;
-    struct g *g;
     uintptr_t tcb;                    /* == pthread_self() */
     _Atomic(struct thread *) joining; /* whom this thread joins now; guards against cycles */
     _Atomic uint32_t state;
@@ -118,15 +117,19 @@ struct thread {
     bool mask_lent;        /* its mask is another one for the time of a wait (sigsuspend) */
     bool mask_shown;       /* the kernel's mask of its M is its own for a child (process.c) */
     bool vforked;          /* in a child of vfork, which runs in its place */
+    bool cancel_held;      /* see cancel_hold */
+    int robust_held;       /* robust mutexes that it has (robust.c) */
     uint8_t deferred;      /* preempt.c: how often it was not preempted since it was in libc */
     /* see inherit.c */
     bool nice_set;
     int nice;
     long slack;                      /* ns; 0: the process's */
+    int32_t *tid_address;            /* set_tid_address(2); NULL: libc's */
     const struct affinity *affinity; /* NULL: the process's */
-    /* Sent to it, not yet taken; under sig_lock. Stays what it is when a G is reused: a sender may
-     * not know yet that the last thread has ended. The last field (thread_new). */
-    struct sig_node *sig_queue;
+    /* These two, the last ones, stay what they are when a G is reused (thread_new): who looks for a
+     * thread to take a signal may not know yet that the last one has ended. */
+    struct g *g;
+    struct sig_node *sig_queue; /* sent to it, not yet taken; under sig_lock */
 };
 _Static_assert(sizeof(struct thread) <= G_EXT_SIZE, "struct thread");
 
@@ -145,6 +148,11 @@ void shim_reset_child(void);
 bool process_is_fork(long nr, long a);
 void once_reset_child(void);
 void mutex_start(void); /* at the runtime's start */
+/* set_tid_address(2) of a thread: where 0 is written and a futex woken at its end; get: where that
+ * is now. Gives its id. */
+int32_t tid_address_set(struct thread *t, int32_t *address);
+int32_t *tid_address_get(const struct thread *t);
+void tid_address_clear(struct thread *t);
 /* Ends the calling thread. Its result, if any, is already in the TCB. */
 _Noreturn void thread_end(void);
 /* The program's first thread; NULL where there is no runtime. By a gettid(2) id: NULL if it is no
@@ -187,10 +195,35 @@ void cancel_test(void);
 /* lot_wait for cancellation points: a request that is there or comes ends it as INTERRUPTED. Before
  * that lot_enqueue_interruptible. */
 enum park_result cancel_wait(struct waiter *w, uint64_t deadline);
-/* The caller is inside one of libc's calls: acts on a request if libc has allowed that. */
-void cancel_in_call(void);
-/* At the runtime's start: takes the signal that ends a call in the kernel. */
+/* Puts off an asynchronous cancellation of the caller until cancel_hold_end, which may not return:
+ * around a wait that has something to undo. self: the caller, may be NULL. Not nested; a jump out
+ * of a handler in between leaves it held until the next one ends. */
+static inline void cancel_hold(struct thread *self) {
+    if (self)
+        self->cancel_held = true;
+    atomic_signal_fence(memory_order_seq_cst);
+}
+/* Is t, which may be cancelled asynchronously now, to be? */
+bool cancel_acts_now(const struct thread *t);
+/* From its store on the signal acts; one that came before has been taken for nothing. */
+static inline void cancel_hold_end(struct thread *self) {
+    atomic_signal_fence(memory_order_seq_cst);
+    if (!self)
+        return;
+    self->cancel_held = false;
+    atomic_signal_fence(memory_order_seq_cst);
+    if (unlikely(atomic_load_explicit(tcb_cancelhandling(self->tcb), memory_order_relaxed) &
+                 CANCEL_CANCELED) &&
+        cancel_acts_now(self))
+        cancel_test();
+}
+/* The handler of SIGCANCEL, on the target's stack: does not return if it acts. */
+void cancel_by_signal(int sig, siginfo_t *info, void *context);
+/* At the runtime's start: takes SIGCANCEL. */
 void cancel_start(void);
+
+/* syscall(2) as the program calls it. */
+long shim_syscall(long nr, long a, long b, long c, long d, long e, long f);
 
 /* ---- time ---- */
 
@@ -222,11 +255,19 @@ int sleep_for(clockid_t clock, int flags, const struct timespec *req, struct tim
 
 /* True for kinds that only the kernel's protocol serves (process-shared, robust, PRIO_PROTECT). */
 bool mutex_in_kernel(const pthread_mutex_t *mp);
+/* Before and after libc's wait on a process-shared condition: libc unlocks and locks the mutex. */
+void mutex_lend(pthread_mutex_t *mp);
+void mutex_take_back(pthread_mutex_t *mp);
 /* EPERM if it is of a kind that knows its owner and the caller is not it; else 0. */
 int mutex_check_owner(const pthread_mutex_t *mp);
 /* Unlock and relock around a condition wait, the former after that check; see mutex.c. */
 int mutex_unlock_for_wait(pthread_mutex_t *mp, unsigned *depth);
 int mutex_relock_after_wait(pthread_mutex_t *mp, unsigned depth, uint8_t token);
+
+/* The template thread, at its start; a goroutine, at its end; a fork's child. */
+void robust_keeper(void);
+void robust_thread_end(struct thread *t);
+void robust_reset_child(void);
 
 /* Runs init through a frame whose unwinding (exception, cancellation) calls once_unwound. */
 void once_call(void (*init)(void));

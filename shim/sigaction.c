@@ -101,6 +101,16 @@ static void catch_more(uint64_t set, uint64_t *which) {
 
 void sig_catch(uint64_t set) { catch_more(set, &caught); }
 
+void sig_catch_cancel(void) {
+    struct arch_sigaction sa = {
+        .handler = (void *)signal_trampoline,
+        .flags = SA_RESTART | SA_SIGINFO | SA_ONSTACK | ARCH_SA_RESTORER,
+        .restorer = (void *)arch_sigreturn,
+        .mask = ~SIG_SYNC,
+    };
+    kernel_set(SIGCANCEL, &sa);
+}
+
 void sig_catch_ignored(uint64_t set) {
     sig_catch(set);
     for (int sig = 1; sig <= NSIG_KERNEL; sig++)

@@ -72,6 +72,12 @@ static bool next_handler(struct thread *t, struct run *run) {
         lock_release(&sig_lock);
         if (!sig)
             return false;
+        if (sig == SIGCANCEL) { /* like a handler that blocks nothing; a wait notices by itself */
+            *run = (struct run){.info = run->info, .handler = (void *)cancel_by_signal, .sig = sig};
+            if (cancel_acts_now(t))
+                return true;
+            continue;
+        }
         if (was.handler == SIG_DFL)
             sig_default_now(sig);
         if (!sig_has_handler(&was))
@@ -161,6 +167,15 @@ static void run_here(int sig, siginfo_t *info, void *kernel_uc) {
     ((void (*)(int, siginfo_t *, void *))a.handler)(sig, info, kernel_uc);
 }
 
+/* libc's cancellation of a thread that is libc's: what its own handler would do. */
+static void cancel_libc_thread(const siginfo_t *info, void *kernel_uc) {
+    if (info->si_code != SI_TKILL || info->si_pid != signal_pid ||
+        !(atomic_load(tcb_cancelhandling(arch_tp())) & CANCEL_ASYNC))
+        return;
+    sys(SYS_rt_sigprocmask, SIG_SETMASK, uc_mask(kernel_uc), NULL, sizeof(uint64_t));
+    next(pthread_testcancel)();
+}
+
 static bool is_fault(int sig, const siginfo_t *info) {
     return SIG_SYNC & sig_bit(sig) && info->si_code > 0;
 }
@@ -217,6 +232,10 @@ void signal_trampoline(int sig, siginfo_t *info, void *kernel_uc) {
     struct g *g = getg();
     struct thread *t = g && !g_is_g0(g) ? thread_of(g) : NULL;
     long pid = sys(SYS_getpid);
+    if (!g && sig == SIGCANCEL) {
+        cancel_libc_thread(info, kernel_uc);
+        return;
+    }
     if (!g || (pid != signal_pid && t && t->vforked)) {
         run_here(sig, info, kernel_uc);
         return;
@@ -374,8 +393,6 @@ static void signal_run(struct arch_sigframe *f) {
         }
         section_end();
     } while (more);
-    if (in_call && !forked)
-        cancel_in_call();
 }
 
 struct inherit_saved *signal_m_inherit(void) {

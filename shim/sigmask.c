@@ -132,7 +132,7 @@ SHIM_API int shim_sigpending(sigset_t *set) {
     struct thread *t = thread_self();
     if (!mine())
         return next(sigpending)(set);
-    uint64_t pending = (sig_pending(t) | sig_process_pending()) & sig_blocked(t);
+    uint64_t pending = (sig_pending(t) | sig_process_pending()) & sig_blocked(t) & ~SIG_RESERVED;
     memset(set, 0, sizeof *set);
     memcpy(set, &pending, sizeof pending);
     return 0;

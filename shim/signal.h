@@ -29,6 +29,7 @@ static inline bool sig_valid(int sig) { return sig >= 1 && sig <= NSIG_KERNEL; }
 
 /* glibc keeps these two (cancellation, setuid): programs can neither block nor handle them. */
 #define SIG_RESERVED (3ULL << 31)
+#define SIGCANCEL 32 /* the first of them: for a thread that is cancelled asynchronously */
 #define SIG_UNBLOCKABLE (sig_bit(SIGKILL) | sig_bit(SIGSTOP) | SIG_RESERVED)
 /* What an instruction causes: never blocked in the kernel, and delivered where it happened. */
 #define SIG_SYNC                                                                                   \
@@ -78,8 +79,6 @@ void setxid_answer(void);
 void preempt_here(struct thread *t, void *kernel_uc);
 /* At the start: where in memory libc and its like are. sched_host.preempt_m. */
 void preempt_start(void);
-/* Is pc in libc, the dynamic linker, the vdso, or where malloc is? */
-bool preempt_in_libc(uintptr_t pc);
 bool preempt_m(int32_t kernel_tid);
 
 /* ---- actions (sigaction.c) ---- */
@@ -104,6 +103,8 @@ static inline bool sig_has_handler(const struct sig_action *a) {
 void sig_catch(uint64_t set);
 /* The same also where they are ignored, until the next sigaction: for who waits for them. */
 void sig_catch_ignored(uint64_t set);
+/* In the kernel, SIGCANCEL goes to the trampoline. */
+void sig_catch_cancel(void);
 /* Does what SIG_DFL says: may not return. In a handler or anywhere without a lock. */
 void sig_default_now(int sig);
 /* The kernel's action for sig becomes SIG_DFL. */
@@ -127,6 +128,8 @@ void sig_discard_locked(int sig);
 /* Finds who is to have sig and gives it to it. here: the caller's G only (NULL: the first
  * thread's). No lock, no section but the caller's own. 0, or EAGAIN: the queue is full. */
 int sig_route(int sig, const siginfo_t *info, struct thread *only);
+/* SIGCANCEL for t. 0 or EAGAIN. */
+int sig_send_cancel(struct thread *t);
 /* Process-wide pending ones that the caller does not block any more. */
 void sig_take_over(uint64_t set);
 /* The bits that wait for the process as a whole, ours and the kernel's. */

@@ -343,6 +343,12 @@ int sig_route(int sig, const siginfo_t *given, struct thread *only) {
     return r == FULL ? EAGAIN : 0;
 }
 
+int sig_send_cancel(struct thread *t) {
+    siginfo_t info = {.si_signo = SIGCANCEL, .si_code = SI_TKILL};
+    info.si_pid = signal_pid;
+    return route_to(t, SIGCANCEL, &info, t) == FULL ? EAGAIN : 0;
+}
+
 void sig_take_over(uint64_t set) {
     siginfo_t info;
     int sig;

@@ -35,11 +35,15 @@ static _Atomic uint32_t started;
 struct spawn {
     void (*fn)(void *);
     void *arg;
+    bool first; /* the template thread, which lives as long as the process */
 };
+static bool spawned_one;
 
 static void *spawned(void *arg) {
     struct spawn s = *(struct spawn *)arg;
     free(arg);
+    if (s.first)
+        robust_keeper();
     s.fn(s.arg);
     return NULL;
 }
@@ -49,7 +53,8 @@ static int thread_spawn(void (*fn)(void *), void *arg, void *stack, size_t size)
     struct spawn *s = malloc(sizeof *s);
     if (!s)
         return ENOMEM;
-    *s = (struct spawn){fn, arg};
+    *s = (struct spawn){fn, arg, !spawned_one};
+    spawned_one = true;
     pthread_attr_t attr;
     pthread_t th;
     pthread_attr_init(&attr);
@@ -123,6 +128,7 @@ static void adopt_first(void) {
     t->tcb = arch_tp();
     t->tid = (int32_t)sys(SYS_gettid);
     t->sched_policy = SCHED_OTHER;
+    *tcb_result(t->tcb) = PTHREAD_CANCELED; /* as thread_main */
     sys(SYS_prctl, PR_GET_NAME, t->name);
 }
 
@@ -202,6 +208,8 @@ void shim_reset_child(void) {
     first = NULL;
     sched_reset_child();
     once_reset_child();
+    robust_reset_child();
+    spawned_one = false;
     mapping_reset_child();
     atomic_store(&started, NOT_YET);
     signal_child_ready(blocked);

@@ -52,8 +52,10 @@ static bool thread_call(long nr, long a, long b, long c, long d, long e, long *r
     sigset_t set;
     switch (nr) {
     case SYS_gettid:
-    case SYS_set_tid_address: /* where the kernel would write when an M ends, which it never does */
         *r = thread_self()->tid;
+        return true;
+    case SYS_set_tid_address:
+        *r = tid_address_set(thread_self(), (int32_t *)a);
         return true;
     case SYS_sched_yield:
         *r = 0;

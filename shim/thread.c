@@ -23,21 +23,47 @@ struct thread *thread_find(pthread_t t) {
 
 /* ---- ids ----
  * tid: above every kernel tid (pid_max is at most 2^22), below 2^30 (FUTEX_TID_MASK), unique among
- * live threads since the index is, and different for the next 256 threads in the same slot. */
-#define TID_BASE (1u << 22)
+ * live threads since the index is, and different for the next TID_LIVES threads in the same slot.
+ *
+ * Locks that processes share know their owner by it (DANGERS X1), so it must differ between
+ * processes too. Each begins at a place of its own in the range: its pid with the bits reversed, so
+ * that the places of the pids below 2^k are as far apart as can be, 2^(30-k). With 1000 threads,
+ * which take 2^15 ids, only processes whose pids are equal in the low 15 bits meet. */
+#define PID_BITS 22
+#define TID_BASE (1u << PID_BITS)
 #define TID_LIMIT (1u << 30)
-#define TID_LIVES 256
+#define TID_RANGE (TID_LIMIT - TID_BASE - 1)
+#define TID_LIVES 32
+
+static uint32_t tid_place(void) {
+    static _Atomic uint64_t known; /* place, and above it the pid it is for */
+    uint64_t pid = (uint32_t)signal_pid, k = atomic_load_explicit(&known, memory_order_relaxed);
+    if (likely(k >> 32 == pid))
+        return (uint32_t)k;
+    uint32_t reversed = 0;
+    for (int i = 0; i < PID_BITS; i++)
+        reversed |= ((uint32_t)pid >> i & 1) << (PID_BITS - 1 - i);
+    reversed *= TID_RANGE >> PID_BITS;
+    atomic_store_explicit(&known, pid << 32 | reversed, memory_order_relaxed);
+    return reversed;
+}
 
 static int32_t tid_make(const struct g *g) {
-    uint64_t n = (uint64_t)g_index(g) * TID_LIVES + g_generation(g) % TID_LIVES;
-    return (int32_t)(TID_BASE + 1 + n % (TID_LIMIT - TID_BASE - 1));
+    uint64_t n = (uint64_t)g_index(g) * TID_LIVES + g_generation(g) % TID_LIVES + tid_place();
+    return (int32_t)(TID_BASE + 1 + n % TID_RANGE);
+}
+
+/* The index of its G. */
+static uint32_t tid_index(int32_t tid) {
+    uint32_t n = (uint32_t)tid - TID_BASE - 1;
+    return (n + TID_RANGE - tid_place()) % TID_RANGE / TID_LIVES;
 }
 
 struct thread *thread_of_tid(int32_t tid) {
     struct thread *t = thread_first();
     if (t && t->tid == tid)
         return t;
-    struct g *g = tid > (int32_t)TID_BASE ? g_at((uint32_t)(tid - TID_BASE - 1) / TID_LIVES) : NULL;
+    struct g *g = tid > (int32_t)TID_BASE ? g_at(tid_index(tid)) : NULL;
     t = g ? thread_of(g) : NULL;
     bool live = t && t->g == g && t->tid == tid &&
                 !(atomic_load_explicit(&t->state, memory_order_acquire) & THREAD_EXITED);
@@ -52,7 +78,9 @@ _Noreturn void thread_end(void) {
     struct thread *t = thread_self();
     if (t) {
         signal_thread_end(t);
+        robust_thread_end(t);
         tcb_robust_abandon(t->tcb, t->tid);
+        tid_address_clear(t);
     }
     if (!t || g_leave())
         exit(0);
@@ -74,6 +102,7 @@ static void thread_main(struct g *g) {
     /* pthread_exit and cancellation unwind with the program's own unwinder and then jump here, as
      * in glibc's start_thread. */
     memset(buf.__pad, 0, sizeof buf.__pad);
+    *tcb_result(t->tcb) = PTHREAD_CANCELED; /* libc's pthread_setcanceltype does not say so */
     if (!__sigsetjmp_cancel(buf.__cancel_jmp_buf, 0)) {
         tcb_set_unwind_buf(t->tcb, &buf);
         section_end(); /* g_launch: a handler may use all of the thread, and end it */
@@ -121,6 +150,9 @@ static size_t round_page(size_t n) {
     return (n + mask) & ~mask;
 }
 
+/* The identity, and what glibc's allocate_stack leaves a thread besides. */
+static size_t stack_min(void) { return tcb_overhead() + 2048 + round_page(1); }
+
 static int attr_read(const pthread_attr_t *attr, struct create_attr *out);
 
 static int attr_default(struct create_attr *out) {
@@ -163,7 +195,7 @@ static int attr_read(const pthread_attr_t *attr, struct create_attr *out) {
     /* Where no address was set, glibc computes addr = 0 - size. */
     if ((uintptr_t)addr + size != 0) {
         out->stack = (struct stack_want){.user = addr, .size = size};
-        return size < tcb_overhead() + round_page(1) ? EINVAL : 0;
+        return size < stack_min() ? EINVAL : 0;
     }
     if (!size) { /* the default, which follows RLIMIT_STACK at program start */
         struct create_attr d = {0};
@@ -172,10 +204,11 @@ static int attr_read(const pthread_attr_t *attr, struct create_attr *out) {
         out->stack.guard = round_page(guard);
         return err;
     }
-    if (guard > SIZE_MAX / 4 || size > SIZE_MAX / 4)
+    if (guard > SIZE_MAX / 4 || size > SIZE_MAX / 4 || size < stack_min())
         return EINVAL;
-    /* A thread's identity and first frames, well under 1 KB, are touched at once. */
-    out->stack = (struct stack_want){.size = round_page(size + tcb_overhead()),
+    /* Its identity lies in it, as on NPTL: a program that asks for the least must find the guard
+     * where it expects it. That and the first frames, well under 1 KB, are touched at once. */
+    out->stack = (struct stack_want){.size = round_page(size),
                                      .guard = round_page(guard),
                                      .hot = round_page(tcb_overhead() + 1024)};
     return 0;
@@ -187,7 +220,7 @@ static int thread_new(struct thread **out, const struct create_attr *a) {
         return EAGAIN;
     struct thread *t = thread_of(g);
     uintptr_t tcb = g_tp(g);
-    memset(t, 0, offsetof(struct thread, sig_queue));
+    memset(t, 0, offsetof(struct thread, g));
     t->g = g;
     t->tid = tid_make(g);
     if (tcb) {
@@ -287,7 +320,9 @@ static enum park_result join_wait(struct thread *t, uint64_t deadline) {
             if (self)
                 atomic_store(&self->joining, NULL);
             join_unclaim(t);
+            cancel_hold_end(self);
             cancel_test();
+            cancel_hold(self);
             atomic_fetch_or_explicit(&t->state, THREAD_JOINED, memory_order_acq_rel);
             if (self)
                 atomic_store(&self->joining, t);
@@ -302,17 +337,18 @@ static int join_until(struct thread *t, void **result, uint64_t deadline) {
     int err = join_claim(t, self);
     if (err)
         return err;
+    cancel_hold(self);
     if (self)
         atomic_store(&self->joining, t);
     enum park_result r = join_wait(t, deadline);
     if (self)
         atomic_store(&self->joining, NULL);
-    if (r == PARK_WOKEN) {
+    if (r == PARK_WOKEN)
         thread_reap(t, result);
-        return 0;
-    }
-    join_unclaim(t);
-    return ETIMEDOUT;
+    else
+        join_unclaim(t);
+    cancel_hold_end(self);
+    return r == PARK_WOKEN ? 0 : ETIMEDOUT;
 }
 
 SHIM_API int shim_thread_join(pthread_t th, void **result) {

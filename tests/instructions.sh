@@ -19,8 +19,8 @@ lock        43  lock and unlock a free mutex
 recursive  140  the same with a recursive one
 sem        115  post and wait without waiting
 yield      270  sched_yield to another goroutine
-park       773  a post that readies, a wait that parks, the switch
-cond       913  a signal that readies, a wait that parks, lock and unlock, the switch
+park       867  a post that readies, a wait that parks, the switch
+cond      1022  a signal that readies, a wait that parks, lock and unlock, the switch
 create    2851  create, run, exit and join with a stack that is there
 '
 
