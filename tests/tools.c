@@ -30,6 +30,7 @@ static void need_library(void) {
 TestSuite(tools, .init = need_library);
 
 Test(tools, gdb_script) { run_script("gdb-script.sh"); }
+Test(tools, models) { run_script("models.sh"); }
 Test(tools, chaos_shrink) { run_script("chaos-shrink.sh"); }
 Test(tools, instructions) { run_script("instructions.sh"); }
 Test(tools, command_run) { run_script("command-run.sh"); }
