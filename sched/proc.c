@@ -172,10 +172,11 @@ static void note_long_run(struct g *g) {
 
 static void exec_prepare(struct m *m, struct g *g, bool inherit) {
     struct p *p = m->p;
+    p_count(p, CNT_SWITCH);
+    atomic_thread_fence(memory_order_release); /* unseen.c, outside */
     g->m = m;
     m->curg = g;
     status_set(g, G_RUNNING);
-    p_count(p, CNT_SWITCH);
     if (unlikely(chaos_on))
         chaos_note_turn(g->id);
     if (!inherit) {
