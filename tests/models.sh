@@ -14,14 +14,14 @@ command -v spin >/dev/null || { echo "spin is not installed"; exit 1; }
 tmp=$(mktemp -d) && trap 'rm -rf "$tmp"' EXIT
 export tmp models=$PWD
 
-# search MODEL SWITCHES: what pan says of it
+# search MODEL SWITCHES: what pan says of it. Not optimised: that takes longer than most searches
 search() {
     local dir
     dir=$(mktemp -d "$tmp/XXXXXX") && cd "$dir" || return 1
     # shellcheck disable=SC2086 # a list of words
-    spin -a $2 "$models/$1.pml" >log 2>&1 && gcc -O1 -w -DSAFETY -DMEMLIM=1000 -o pan pan.c >>log 2>&1 ||
+    spin -a $2 "$models/$1.pml" >log 2>&1 && clang -w -DSAFETY -DMEMLIM=1000 -o pan pan.c >>log 2>&1 ||
         { cat log; return; }
-    timeout 100 ./pan -E -m200000 -n 2>&1
+    timeout 100 ./pan -E -m200000 -n -w22 2>&1
 }
 
 # run_one "MODEL EXPECTED LINE": one line that says whether it came as expected

@@ -8,9 +8,9 @@
  * ended, so its P must be taken. Checked: nobody touches a P that is another's; all Gs end. The
  * look for an idle P in finish_without_p (LOCKED_LOOK) only saves a detour: stopm would find it.
  *
- * holds: -DNP=1 -DNG=2 -DCALLS=3
+ * holds: -DNP=1 -DNG=2 -DCALLS=2
  * holds: -DNP=2 -DNG=2 -DCALLS=2
- * holds: -DNP=1 -DNG=3 -DCALLS=2
+ * holds: -DNP=1 -DNG=3 -DCALLS=1
  * holds: -DNP=1 -DNG=2 -DCALLS=2 -DNO_LOCKED_LOOK
  * fails: -DNP=2 -DNG=2 -DCALLS=3 -DNO_NUMBER | assertion violated (owner[  the word repeats
  * fails: -DNP=1 -DNG=2 -DCALLS=2 -DNO_CAS | assertion violated (owner[  exit reads, then writes

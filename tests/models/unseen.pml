@@ -8,12 +8,12 @@
  * reads goes through the M's buffer, a FIFO; membarrier waits until each has been empty once.
  * Checked: who uses a P in a section is its only user.
  *
- * holds: -DROUNDS=3
+ * holds: -DROUNDS=2
  * fails: -DROUNDS=1 -DNO_MEMBARRIER | assertion violated (user[  sysmon (2)
  * fails: -DROUNDS=1 -DNO_AWAIT | assertion violated (user[  M (2): it does not wait for the decision
  * fails: -DROUNDS=1 -DNO_LOOK | assertion violated (user[  M (2) left out
- * fails: -DROUNDS=3 -DNO_COUNT | assertion violated (user[  the G went away and came back meanwhile
- * fails: -DROUNDS=3 -DLATE_COUNT | assertion violated (user[  exec_prepare counts after it has said who runs
+ * fails: -DROUNDS=1 -DNO_COUNT | assertion violated (user[  the G went away and came back meanwhile
+ * fails: -DROUNDS=1 -DLATE_COUNT | assertion violated (user[  exec_prepare counts after it has said who runs
  */
 #define NONE 9
 #define IDLE 7
