@@ -142,8 +142,10 @@ int sig_take_locked(struct thread *t, uint64_t set, siginfo_t *info) {
     /* Faults first, then by number, as the kernel. */
     int sig = __builtin_ctzll(due & SIG_SYNC ? due & SIG_SYNC : due) + 1;
     struct sig_node **at = queue_of(t);
-    while ((*at)->info.si_signo != sig)
+    while (*at && (*at)->info.si_signo != sig)
         at = &(*at)->next;
+    if (!*at)
+        throw("sig_take_locked: a bit without a signal");
     *info = drop_locked(t, at).info;
     return sig;
 }
