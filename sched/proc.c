@@ -13,6 +13,9 @@
  * So either the submitter sees no spinner and wakes one, or the spinner sees the G. At most half
  * of the busy Ps spin; the last spinner that finds work wakes the next (reset_spinning).
  *
+ * A G that only moves is always seen in one of the two places (globq_get_locked), or its mover, a
+ * spinning M or one that yields, wakes the next.
+ *
  * One G in runnext alone is no reason to wake an M: the readier mostly stops at once and runs it
  * itself, and the wake-up costs more than the G (shared/NETPOLL.md, step 5). Two nets hold what
  * this misses: a G that has gone on for long after readying one (lone_wakes) wakes at once,
@@ -184,10 +187,11 @@ static void note_long_run(struct g *g) {
 
 static void exec_prepare(struct m *m, struct g *g, bool inherit) {
     struct p *p = m->p;
+    p_count(p, CNT_SWITCH);
+    atomic_thread_fence(memory_order_release); /* unseen.c, outside */
     g->m = m;
     m->curg = g;
     status_set(g, G_RUNNING);
-    p_count(p, CNT_SWITCH);
     if (unlikely(chaos_on))
         chaos_note_turn(g->id);
     if (!inherit) {
@@ -362,17 +366,23 @@ static struct g *take_global(struct p *p, uint32_t max) {
     return g;
 }
 
-/* Where else there may be a G to yield to. */
-static __attribute__((noinline)) struct g *find_for_yield(struct p *p, bool *inherit) {
+/* Where else there may be a G to yield to. If it is not from p's own queue, its place there is not
+ * one that a spinning M was woken for or has seen: the yielding G has to wake one (*fin). */
+static __attribute__((noinline)) struct g *find_for_yield(struct p *p, bool *inherit,
+                                                          enum finish *fin) {
     *inherit = false;
+    *fin = FIN_GLOBAL;
     struct g *g = p->global_due ? take_global(p, 1) : NULL;
     p->global_due = false;
-    if (!g)
-        g = runq_get(p, inherit); /* a deadline may have fired */
-    if (!g) {
-        *inherit = false;
-        g = take_global(p, 0);
+    if (g)
+        return g;
+    g = runq_get(p, inherit); /* a deadline may have fired */
+    if (g) {
+        *fin = FIN_YIELD;
+        return g;
     }
+    *inherit = false;
+    g = take_global(p, 0);
     return g ? g : steal_work(p, false);
 }
 
@@ -382,16 +392,17 @@ static inline bool yield_section(struct g *g) {
     p_count(p, CNT_YIELD);
     note_long_run(g);
     bool inherit = false;
+    enum finish fin = FIN_YIELD;
     struct g *next = pick_local(p, &inherit);
     if (unlikely(!next)) {
         timers_check(p);
-        next = find_for_yield(p, &inherit);
+        next = find_for_yield(p, &inherit, &fin);
         if (!next) {
             g->lone_cycles = 0;
             return false;
         }
     }
-    switch_to(g, next, inherit, FIN_YIELD);
+    switch_to(g, next, inherit, fin);
     return true;
 }
 
@@ -498,6 +509,12 @@ static bool need_m(void) {
                             (timers_next() != TIME_FOREVER || net_running()));
 }
 
+/* Nobody will spin after all. Under the lock: a submitter that still counts on it has queued its G
+ * before the next P or M becomes idle, which looks at the queues then. */
+static void spinner_gone_locked(void) {
+    atomic_fetch_sub_explicit(&sched.nmspinning, 1, memory_order_seq_cst);
+}
+
 /* Wakes an idle M to run p. If all Ms are busy, p goes back to the idle list and the template
  * thread makes an M, which looks for an idle P when it is born. No P held or needed. */
 void startm(struct p *p, bool spinning) {
@@ -508,6 +525,8 @@ void startm(struct p *p, bool spinning) {
         sched.nmidle--;
     } else {
         pidle_put_locked(p);
+        if (spinning)
+            spinner_gone_locked();
     }
     bool more = sched.nmidle == 0;
     lock_release(&sched.lock);
@@ -516,8 +535,6 @@ void startm(struct p *p, bool spinning) {
         m->spinning = spinning;
         atomic_store_explicit(&m->park, 1, memory_order_release);
         futex_wake(&m->park, 1);
-    } else if (spinning) {
-        atomic_fetch_sub_explicit(&sched.nmspinning, 1, memory_order_seq_cst);
     }
     if (more)
         m_need_more();
@@ -533,11 +550,11 @@ void wakep(void) {
         return;
     lock_acquire(&sched.lock);
     struct p *p = pidle_get_locked();
+    if (!p)
+        spinner_gone_locked();
     lock_release(&sched.lock);
     if (p)
         startm(p, true);
-    else
-        atomic_fetch_sub_explicit(&sched.nmspinning, 1, memory_order_seq_cst);
 }
 
 /* Gives away a P that its M cannot use for now. The caller owns p. */

@@ -182,12 +182,12 @@ void globq_put_locked(struct g *g) {
     atomic_fetch_add_explicit(&sched.runqsize, 1, memory_order_seq_cst);
 }
 
-static struct g *globq_pop_locked(void) {
+/* runqsize is not lowered yet. */
+static struct g *globq_unlink_locked(void) {
     struct g *g = sched.runqhead;
     sched.runqhead = g->schedlink;
     if (!sched.runqhead)
         sched.runqtail = NULL;
-    atomic_fetch_sub_explicit(&sched.runqsize, 1, memory_order_relaxed);
     return g;
 }
 
@@ -204,8 +204,10 @@ struct g *globq_get_locked(struct p *p, uint32_t max) {
         n = RUNQ_SIZE / 2;
     if (max && n > max)
         n = max;
-    struct g *g = globq_pop_locked();
-    while (--n)
-        runq_put(p, globq_pop_locked(), false);
+    struct g *g = globq_unlink_locked();
+    for (uint32_t i = 1; i < n; i++)
+        runq_put(p, globq_unlink_locked(), false);
+    /* Last: an M that is about to sleep looks at runqsize first and at the rings then. */
+    atomic_fetch_sub_explicit(&sched.runqsize, n, memory_order_seq_cst);
     return g;
 }

@@ -63,14 +63,22 @@ static bool sleeps(const struct m *m, bool if_unknown) {
     return at ? at[1] == ' ' && (at[2] == 'S' || at[2] == 'D') : if_unknown;
 }
 
-/* Is m outside of every section, with p, running g and no call of ours? After the barrier. */
+static uint64_t switches_of(struct p *p) {
+    return atomic_load_explicit(&p->counter[CNT_SWITCH], memory_order_acquire);
+}
+
+/* Is m outside of every section, with p, running g and no call of ours? After the barrier. If it is
+ * once, it is until p_taken changes; so all must be true at one time. The count of switches says
+ * that g has not been away: its locks could be 0 on another M and it be back here in a section,
+ * that of the switch (exec_prepare counts before it says who runs). */
 static bool outside(struct m *m, struct p *p) {
+    uint64_t switches = switches_of(p);
     struct g *g = *(struct g *volatile *)&m->curg;
     if (!g || *(struct p *volatile *)&m->p != p)
         return false;
     uint32_t locks = *(volatile uint32_t *)&g->locks;
     return !locks && status_of(g) == G_RUNNING && *(struct m *volatile *)&g->m == m &&
-           *(struct g *volatile *)&m->curg == g;
+           *(struct g *volatile *)&m->curg == g && switches_of(p) == switches;
 }
 
 /* sysmon only. */

@@ -152,12 +152,13 @@ void io_end(struct io *io, long r);
     })
 
 /* What the wrapper returns for a result r; libc's own call where the kernel is to wait. */
-#define IO_RESULT(r, call)                                                                         \
+#define IO_RESULT(r, call) IO_RESULT_BY(r, LIBC_CALL(call))
+#define IO_RESULT_BY(r, kernel)                                                                    \
     ({                                                                                             \
         long res_ = (r);                                                                           \
         if (unlikely(res_ < 0)) {                                                                  \
             if (res_ == IO_BRACKET) {                                                              \
-                res_ = LIBC_CALL(call);                                                            \
+                res_ = (kernel);                                                                   \
             } else {                                                                               \
                 errno = (int)-res_;                                                                \
                 res_ = -1;                                                                         \

@@ -186,6 +186,40 @@ long io_writev(int fd, const struct iovec *v, int n, bool cancels) {
 
 /* ---- wrappers ---- */
 
+/* Not a file, where a short write says that there is no room, and a second one may raise SIGXFSZ.
+ */
+static bool writes_all(int fd) {
+    struct net_desc *d = net_desc_look(fd);
+    return d && fd_kind(d, fd) != FD_PLAIN;
+}
+
+/* In the kernel, which returns early when it is interrupted with a part written. */
+static ssize_t kernel_write(int fd, const char *b, size_t n) {
+    uint64_t mark = signal_mark();
+    ssize_t r = LIBC_CALL(next(write)(fd, b, n)), more = r;
+    if (r <= 0 || (size_t)r == n || !writes_all(fd))
+        return r;
+    while (more > 0 && (size_t)r < n && !signal_cuts(mark)) {
+        more = LIBC_CALL(next(write)(fd, b + r, n - (size_t)r));
+        r += more > 0 ? more : 0;
+    }
+    return r;
+}
+
+static ssize_t kernel_writev(int fd, const struct iovec *v, int n) {
+    uint64_t mark = signal_mark();
+    ssize_t r = LIBC_CALL(next(writev)(fd, v, n)), more = r;
+    struct iov_rest rest;
+    if (r <= 0 || (size_t)r == iov_begin(&rest, v, n) || !writes_all(fd))
+        return r;
+    while (more > 0 && !signal_cuts(mark)) {
+        int pieces = iov_advance(&rest, (size_t)more);
+        more = pieces ? LIBC_CALL(next(writev)(fd, rest.part, pieces)) : 0;
+        r += more > 0 ? more : 0;
+    }
+    return r;
+}
+
 SHIM_API ssize_t shim_read(int fd, void *b, size_t n) {
     return IO_RESULT(io_read(fd, b, n, true), next(read)(fd, b, n));
 }
@@ -196,7 +230,7 @@ SHIM_API ssize_t shim_read_chk(int fd, void *b, size_t n, size_t size) {
 }
 
 SHIM_API ssize_t shim_write(int fd, const void *b, size_t n) {
-    return IO_RESULT(io_write(fd, b, n, true), next(write)(fd, b, n));
+    return IO_RESULT_BY(io_write(fd, b, n, true), kernel_write(fd, b, n));
 }
 
 SHIM_API ssize_t shim_readv(int fd, const struct iovec *v, int n) {
@@ -204,7 +238,7 @@ SHIM_API ssize_t shim_readv(int fd, const struct iovec *v, int n) {
 }
 
 SHIM_API ssize_t shim_writev(int fd, const struct iovec *v, int n) {
-    return IO_RESULT(io_writev(fd, v, n, true), next(writev)(fd, v, n));
+    return IO_RESULT_BY(io_writev(fd, v, n, true), kernel_writev(fd, v, n));
 }
 
 /* At -1 and without flags they are readv and writev. */

@@ -83,8 +83,11 @@ static struct thread *self_here(void) { return signal_own() && getg() ? thread_s
 void process_vfork_before(void);
 void process_vfork_before(void) {
     struct thread *t = self_here();
-    if (t)
-        child_shares_memory(t, signal_m_inherit());
+    if (!t)
+        return;
+    section_begin(); /* the M whose memory it is must be the one that vforks */
+    child_shares_memory(t, signal_m_inherit());
+    section_end();
 }
 
 /* r: the kernel's result. */

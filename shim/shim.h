@@ -186,6 +186,11 @@ static inline bool signal_ends(uint64_t mark, bool restarts) {
     return !t || (restarts ? now >> 32 != mark >> 32 : now != mark);
 }
 
+/* A write in the kernel that moved less than it was to: does it go on? Interruptions of the kernel
+ * thread are mostly others' business, and may leave no trace (another thread has taken the signal);
+ * only after a handler of this goroutine's is the short result the program's to see. */
+static inline bool signal_cuts(uint64_t mark) { return signal_ends(mark, false); }
+
 /* ---- cancellation ---- */
 
 /* Has t been asked to end, and will it at its next cancellation point? */

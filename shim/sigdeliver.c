@@ -311,10 +311,8 @@ static void attend_held(struct m_signals *ms) {
         atomic_store_explicit(&ms->head, head + 1, memory_order_release);
         give_on(t, info.si_signo, &info);
     }
-    if (ms->full) {
-        ms->full = false;
-        m_mask_follow();
-    }
+    ms->full = false;
+    m_mask_follow(); /* a switch leaves it to us while there is something to attend to */
 }
 
 void signal_attend(void) {

@@ -3,7 +3,8 @@
  * A signal for one thread goes to that thread. One for the process goes to a thread that waits for
  * it in sigwait, else to the first thread, which programs expect (the kernel prefers it too), else
  * to the caller's or interrupted one, else to any that does not block it. If there is none it
- * waits in the process's queue for one that unblocks it.
+ * waits in the process's queue for one that unblocks it. From queue to queue it moves under the
+ * lock with all of its number (move_number), so that those keep their order.
  *
  * Giving a G a signal: sched/signal.c, sender. Queues are under sig_lock, and so are the bits of
  * signals.pending, which say what the queue holds; the bits alone are read without it.
@@ -85,6 +86,19 @@ static struct sig_node **place_locked(struct thread *t, int sig, const siginfo_t
     return at;
 }
 
+/* n goes into the queue, unless one that is there stands for it. */
+static void append_locked(struct thread *t, struct sig_node *n) {
+    int sig = n->info.si_signo;
+    struct sig_node **at = place_locked(t, sig, &n->info, n->for_process);
+    if (!at) {
+        node_free_locked(n);
+        return;
+    }
+    n->next = NULL;
+    *at = n;
+    atomic_fetch_or_explicit(bits_of(t), sig_bit(sig), memory_order_seq_cst);
+}
+
 /* 0 or EAGAIN. */
 static int put_locked(struct thread *t, int sig, const siginfo_t *info, bool for_process) {
     struct sig_node **at = place_locked(t, sig, info, for_process);
@@ -93,12 +107,10 @@ static int put_locked(struct thread *t, int sig, const siginfo_t *info, bool for
     struct sig_node *n = node_get_locked();
     if (!n)
         return EAGAIN;
-    n->next = NULL;
     n->for_process = for_process;
     n->info = *info;
     n->info.si_signo = sig;
-    *at = n;
-    atomic_fetch_or_explicit(bits_of(t), sig_bit(sig), memory_order_seq_cst);
+    append_locked(t, n);
     return 0;
 }
 
@@ -116,6 +128,13 @@ static struct sig_node *unlink_locked(struct thread *t, struct sig_node **at) {
     return n;
 }
 
+/* ..and gives its memory back. */
+static struct sig_node drop_locked(struct thread *t, struct sig_node **at) {
+    struct sig_node *n = unlink_locked(t, at), was = *n;
+    node_free_locked(n);
+    return was;
+}
+
 int sig_take_locked(struct thread *t, uint64_t set, siginfo_t *info) {
     uint64_t due = atomic_load_explicit(bits_of(t), memory_order_relaxed) & set;
     if (!due)
@@ -123,11 +142,11 @@ int sig_take_locked(struct thread *t, uint64_t set, siginfo_t *info) {
     /* Faults first, then by number, as the kernel. */
     int sig = __builtin_ctzll(due & SIG_SYNC ? due & SIG_SYNC : due) + 1;
     struct sig_node **at = queue_of(t);
-    while ((*at)->info.si_signo != sig)
+    while (*at && (*at)->info.si_signo != sig)
         at = &(*at)->next;
-    struct sig_node *n = unlink_locked(t, at);
-    *info = n->info;
-    node_free_locked(n);
+    if (!*at)
+        throw("sig_take_locked: a bit without a signal");
+    *info = drop_locked(t, at).info;
     return sig;
 }
 
@@ -253,15 +272,100 @@ static int give_locked(struct thread *t, int sig, const siginfo_t *info, struct 
     return *waiter ? 0 : put_locked(t, sig, info, !only);
 }
 
-/* For the process, nobody takes it now. Who unblocks it does so first and then looks here
- * (sigmask_set), so look once more for one that came between. */
+/* The first of the process's signals of that number in the queue; NULL: there is none. */
+static struct sig_node **first_of_process_locked(struct thread *t, int sig) {
+    struct sig_node **at = queue_of(t);
+    while (*at && !((*at)->for_process && (*at)->info.si_signo == sig))
+        at = &(*at)->next;
+    return *at ? at : NULL;
+}
+
+/* To the kernel, which programs ask (signalfd). What it says of its sender only the first kernel
+ * thread may give back. */
+static void keep_in_kernel(int sig, const siginfo_t *info) {
+    pid_t pid = signal_pid;
+    if (sys(SYS_rt_sigqueueinfo, pid, sig, info) < 0)
+        sys(SYS_kill, pid, sig);
+}
+
+/* What one step of a move has to do when the lock is dropped. */
+struct move {
+    enum { MOVE_DONE, MOVE_WAITER, MOVE_DEFAULT, MOVE_IGNORE, MOVE_KERNEL, MOVE_ALL } what;
+    uintptr_t waiter;
+    struct thread *to;
+    siginfo_t info;
+};
+
+static struct move move_locked(struct thread *from, int sig) {
+    struct move m = {.what = MOVE_DONE};
+    struct sig_node **at = first_of_process_locked(from, sig);
+    if (!at)
+        return m;
+    m.info = (*at)->info;
+    m.waiter = sigwait_give_locked(sig, &m.info, NULL);
+    m.to = m.waiter ? NULL : choose(sig);
+    if (m.waiter)
+        m.what = MOVE_WAITER;
+    else if (!m.to && signals_unwanted() & sig_bit(sig))
+        m.what = MOVE_KERNEL;
+    else if (m.to == from)
+        return m;
+    else if (m.to && !sig_has_handler(&sig_actions[sig]))
+        m.what = sig_actions[sig].handler == SIG_DFL ? MOVE_DEFAULT : MOVE_IGNORE;
+    else
+        m.what = MOVE_ALL;
+    if (m.what != MOVE_ALL) {
+        drop_locked(from, at);
+        return m;
+    }
+    do
+        append_locked(m.to, unlink_locked(from, at));
+    while ((at = first_of_process_locked(from, sig)));
+    return m;
+}
+
+/* The process's signals of that number which `from` has (NULL: that wait for the process) go to who
+ * takes them now, else to the process. All of them together under the lock, so that none that comes
+ * meanwhile gets before them: real-time signals are handled in the order in which they were sent. A
+ * mask may change when the choice has been made, so it is looked at once more: who changes one
+ * looks at the queues after that. */
+static void move_number(struct thread *from, int sig) {
+    for (;;) {
+        lock_acquire(&sig_lock);
+        struct move m = move_locked(from, sig);
+        lock_release(&sig_lock);
+        switch (m.what) {
+        case MOVE_DONE:
+            return;
+        case MOVE_WAITER:
+            lot_wake_first(m.waiter);
+            break;
+        case MOVE_DEFAULT:
+            sig_default_now(sig);
+            break;
+        case MOVE_IGNORE:
+            break;
+        case MOVE_KERNEL:
+            keep_in_kernel(sig, &m.info);
+            break;
+        case MOVE_ALL:
+            if (m.to)
+                wake(m.to, sig);
+            from = m.to;
+            break;
+        }
+    }
+}
+
+static void move_numbers(struct thread *from, uint64_t set) {
+    for (; set; set &= set - 1)
+        move_number(from, __builtin_ctzll(set) + 1);
+}
+
+/* For the process, nobody takes it now. */
 static int keep_for_process(int sig, const siginfo_t *info) {
     if (signals_unwanted() & sig_bit(sig)) {
-        /* Programs read it from the kernel (signalfd). What it says of its sender only the first
-         * kernel thread may give back. */
-        pid_t pid = signal_pid;
-        if (sys(SYS_rt_sigqueueinfo, pid, sig, info) < 0)
-            sys(SYS_kill, pid, sig);
+        keep_in_kernel(sig, info);
         return 0;
     }
     uintptr_t waiter;
@@ -271,25 +375,9 @@ static int keep_for_process(int sig, const siginfo_t *info) {
     lock_release(&sig_lock);
     if (waiter)
         lot_wake_first(waiter);
-    if (err || waiter || !choose(sig))
-        return err;
-    siginfo_t again;
-    lock_acquire(&sig_lock);
-    int back = sig_take_locked(NULL, sig_bit(sig), &again);
-    lock_release(&sig_lock);
-    return back ? sig_route(sig, &again, NULL) : 0;
-}
-
-/* The first of the process's signals in `set` that t has got. sig_lock. */
-static bool retarget_take_locked(struct thread *t, uint64_t set, siginfo_t *info) {
-    for (struct sig_node **at = &t->sig_queue; *at; at = &(*at)->next)
-        if ((*at)->for_process && set & sig_bit((*at)->info.si_signo)) {
-            struct sig_node *n = unlink_locked(t, at);
-            *info = n->info;
-            node_free_locked(n);
-            return true;
-        }
-    return false;
+    else if (!err)
+        move_number(NULL, sig);
+    return err;
 }
 
 /* Does t let it through, and is nothing to be run for it? Then that is done. */
@@ -301,65 +389,51 @@ static bool done_without_handler(struct thread *t, int sig) {
     return !sig_has_handler(&sig_actions[sig]);
 }
 
-enum routed { ROUTED, FULL, AGAIN };
-
-/* t is to have it. The mask is read after the bit is set, and who changes a mask or ends looks at
- * the bits after that (sigmask_set, signal_thread_end): so either t sees the signal or we see that
- * t does not want it any more. AGAIN: then one of the process's, *info, is to go to another. */
-static enum routed route_to(struct thread *t, int sig, siginfo_t *info, struct thread *only) {
+/* t is to have it; behind those that wait for the process, who has just begun to let them through.
+ * The mask is read after the bit is set, and who changes a mask or ends looks at the bits after
+ * that (sigmask_set, signal_thread_end): so either t sees the signal or we see that t does not want
+ * it any more, and one of the process's goes to another. */
+static int route_to(struct thread *t, int sig, const siginfo_t *info, struct thread *only) {
     uintptr_t waiter;
     nodes_reserve();
     lock_acquire(&sig_lock);
-    int err = give_locked(t, sig, info, only, &waiter);
-    bool open = lets_through(t, sig);
-    bool again = !err && !waiter && !only && !open && retarget_take_locked(t, sig_bit(sig), info);
+    struct thread *behind = !only && first_of_process_locked(NULL, sig) ? NULL : t;
+    int err = give_locked(behind, sig, info, only, &waiter);
+    bool open = behind && lets_through(t, sig);
     lock_release(&sig_lock);
     if (waiter)
         lot_wake_first(waiter);
     else if (!err && open)
         wake(t, sig);
-    return err ? FULL : again ? AGAIN : ROUTED;
+    else if (!err && !only)
+        move_number(behind, sig);
+    return err;
 }
 
-int sig_route(int sig, const siginfo_t *given, struct thread *only) {
-    siginfo_t info = *given;
-    enum routed r;
-    do {
-        uintptr_t waiter;
-        lock_acquire(&sig_lock);
-        waiter = sigwait_give_locked(sig, &info, only);
-        lock_release(&sig_lock);
-        if (waiter) {
-            lot_wake_first(waiter);
-            return 0;
-        }
-        struct thread *t = only ? only : choose(sig);
-        if (!t)
-            return keep_for_process(sig, &info);
-        if (done_without_handler(t, sig))
-            return 0;
-        r = route_to(t, sig, &info, only);
-    } while (r == AGAIN);
-    return r == FULL ? EAGAIN : 0;
+int sig_route(int sig, const siginfo_t *info, struct thread *only) {
+    lock_acquire(&sig_lock);
+    uintptr_t waiter = sigwait_give_locked(sig, info, only);
+    lock_release(&sig_lock);
+    if (waiter) {
+        lot_wake_first(waiter);
+        return 0;
+    }
+    struct thread *t = only ? only : choose(sig);
+    if (!t)
+        return keep_for_process(sig, info);
+    if (done_without_handler(t, sig))
+        return 0;
+    return route_to(t, sig, info, only);
 }
 
 int sig_send_cancel(struct thread *t) {
     siginfo_t info = {.si_signo = SIGCANCEL, .si_code = SI_TKILL};
     info.si_pid = signal_pid;
-    return route_to(t, SIGCANCEL, &info, t) == FULL ? EAGAIN : 0;
+    return route_to(t, SIGCANCEL, &info, t);
 }
 
 void sig_take_over(uint64_t set) {
-    siginfo_t info;
-    int sig;
-    while (atomic_load_explicit(&process_pending, memory_order_seq_cst) & set) {
-        lock_acquire(&sig_lock);
-        sig = sig_take_locked(NULL, set, &info);
-        lock_release(&sig_lock);
-        if (!sig)
-            return;
-        sig_route(sig, &info, NULL);
-    }
+    move_numbers(NULL, atomic_load_explicit(&process_pending, memory_order_seq_cst) & set);
 }
 
 uint64_t sig_process_pending(void) {
@@ -368,17 +442,7 @@ uint64_t sig_process_pending(void) {
     return kernel | atomic_load_explicit(&process_pending, memory_order_relaxed);
 }
 
-void sig_retarget(struct thread *t, uint64_t set) {
-    siginfo_t info;
-    bool some = true;
-    while (some && sig_pending(t) & set) {
-        lock_acquire(&sig_lock);
-        some = retarget_take_locked(t, set, &info);
-        lock_release(&sig_lock);
-        if (some)
-            sig_route(info.si_signo, &info, NULL);
-    }
-}
+void sig_retarget(struct thread *t, uint64_t set) { move_numbers(t, sig_pending(t) & set); }
 
 void sig_drop_all(struct thread *t) {
     siginfo_t info;

@@ -76,12 +76,16 @@ static long recv_all(struct io *io, char *buf, size_t n, int flags) {
     long r;
     for (;;) {
         r = try_recv(io, buf + done, n - done, flags, NULL, NULL);
-        if (r > 0)
-            done += (size_t)r;
-        if (done == n || r == 0 || (r < 0 && (r != -EAGAIN || !wait_unless(io, flags, &r))))
+        if (r == -EAGAIN && wait_unless(io, flags, &r))
+            continue;
+        bool by_kernel = r == IO_BRACKET && done;
+        if (by_kernel)
+            r = IO_KERNEL(io, sys(SYS_recvfrom, io->fd, buf + done, n - done, flags, 0, 0));
+        done += r > 0 ? (size_t)r : 0;
+        if (done == n || r <= 0 || (by_kernel && signal_cuts(io->mark)))
             break;
     }
-    return STREAM_RESULT(io, r, done, sys(SYS_recvfrom, io->fd, buf + done, n - done, flags, 0, 0));
+    return done ? (long)done : r;
 }
 
 /* n is not 0: that would take a message of no bytes, where read takes nothing. */
@@ -194,11 +198,16 @@ static inline long send_all(struct io *io, const void *buf, size_t n, int flags,
             if (likely(done == n || !fd_is_stream(io->kind)))
                 break;
         } else if (r != -EAGAIN || !wait_to_send(io, flags, &r)) {
-            break;
+            if (r != IO_BRACKET || !done)
+                break;
+            r = IO_KERNEL(
+                io, sys(SYS_sendto, io->fd, at + done, n - done, flags | MSG_NOSIGNAL, to, len));
+            done += r > 0 ? (size_t)r : 0;
+            if (r <= 0 || done == n || signal_cuts(io->mark))
+                break;
         }
     }
-    return STREAM_RESULT(
-        io, r, done, sys(SYS_sendto, io->fd, at + done, n - done, flags | MSG_NOSIGNAL, to, len));
+    return done ? (long)done : r;
 }
 
 long sock_write(struct io *io, const void *buf, size_t n, int flags) {
@@ -246,10 +255,15 @@ static long send_rest(struct io *io, const struct msghdr *m, int flags, size_t s
             pair_gave(io, r);
             done += (size_t)r;
         } else if (r != -EAGAIN || !wait_unless(io, flags, &r)) {
-            break;
+            if (r != IO_BRACKET)
+                break;
+            r = IO_KERNEL(io, sys(SYS_sendmsg, io->fd, &rest, flags | MSG_NOSIGNAL));
+            done += r > 0 ? (size_t)r : 0;
+            if (r <= 0 || signal_cuts(io->mark))
+                break;
         }
     }
-    return STREAM_RESULT(io, r, done, sys(SYS_sendmsg, io->fd, &rest, flags | MSG_NOSIGNAL));
+    return (long)done;
 }
 
 long net_sendmsg(int fd, const struct msghdr *m, int flags, bool cancels) {

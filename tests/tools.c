@@ -9,17 +9,19 @@
 #include <string.h>
 
 /* Runs a script of tests/, which says itself what is wrong and ends with status 0 if nothing is. */
-static void run_script(const char *name) {
+static void run_script_on(const char *name, const char *argument) {
     char path[PATH_MAX], library[PATH_MAX], build[PATH_MAX + 8], how[64];
     snprintf(path, sizeof path, TEST_SOURCES "/%s", name);
     snprintf(library, sizeof library, "%s", child_library());
     snprintf(build, sizeof build, "BUILD=%s", dirname(library));
     struct child_end end =
-        child_run(&(struct child_plan){path, NULL, false, {build}}, child_deadline());
+        child_run(&(struct child_plan){path, argument, false, {build}}, child_deadline());
     cr_assert(!end.late && end.status == 0, "%s: %s\n%s%s", name,
               child_describe(end.status, how, sizeof how), end.out, end.err);
     child_free(&end);
 }
+
+static void run_script(const char *name) { run_script_on(name, NULL); }
 
 static void need_library(void) {
     const char *configs = getenv("GTHREAD_TEST_CONFIGS");
@@ -39,3 +41,12 @@ Test(tools, command_check) { run_script("command-check.sh"); }
 Test(tools, command_compare) { run_script("command-compare.sh"); }
 Test(tools, docs_examples) { run_script("docs-examples.sh"); }
 Test(tools, compat_smoke) { run_script("compat-smoke.sh"); }
+
+/* The protocols of sched/. They need no library, but the machine for some seconds each. */
+#define MODEL_TEST(name)                                                                           \
+    Test(tools, model_##name) { run_script_on("models.sh", #name); }
+MODEL_TEST(syscall)
+MODEL_TEST(unseen)
+MODEL_TEST(park)
+MODEL_TEST(proc)
+MODEL_TEST(netpoll)
