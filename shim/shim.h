@@ -108,7 +108,7 @@ struct thread {
     int32_t tid;
     bool returns_int; /* C11: start returns int */
     char name[16];
-    struct sched_param sched_param;
+    struct sched_param sched_param; /* with WIRE_SCHED: policy.c */
     int sched_policy;
     size_t guard;
     /* signals, see signal.h */
@@ -120,6 +120,7 @@ struct thread {
     bool vforked;          /* in a child of vfork, which runs in its place */
     uint8_t deferred;      /* preempt.c: how often it was not preempted since it was in libc */
     /* see inherit.c */
+    uint8_t wire; /* why it is, or is to be, wired: wire.h */
     bool nice_set;
     int nice;
     long slack;                      /* ns; 0: the process's */

@@ -19,6 +19,7 @@
  */
 #include "shim/inherit.h"
 #include "shim/signal.h"
+#include "shim/wire.h"
 #include "sigframe.h"
 
 #include <string.h>
@@ -31,7 +32,8 @@
 #define HELD_MAX 8
 struct m_signals {
     _Atomic uint32_t head, tail;
-    bool full; /* the kernel blocks everything until there is room */
+    bool full;   /* the kernel blocks everything until there is room */
+    void *stack; /* the M's alternate one: an M that has ended leaves it to the next */
     siginfo_t info[HELD_MAX];
     struct inherit_saved inherit; /* process.c: vfork has no frame of ours that lasts */
 };
@@ -260,6 +262,8 @@ static void on_runtime_signal(int sig, siginfo_t *info, void *kernel_uc) {
         setxid_answer();
     } else if (sig_is_kick(info) && g) {
         m_preempt_arrived();
+        if (!g_is_g0(g) && wire_asked(thread_of(g)))
+            m_attention(); /* if it does not come to it here */
         if (!g_is_g0(g) && !section_inside() && !syscall_inside()) {
             handler_section_begin();
             preempt_here(thread_of(g), kernel_uc);
@@ -303,6 +307,8 @@ void signal_attend(void) {
     m_attention_clear();
     attend_held(m_ext());
     section_end();
+    if (!g_is_g0(getg()))
+        wire_attend();
     signal_deliver_now();
 }
 
@@ -312,7 +318,7 @@ void signal_deliver_now(void) {
     if (!g || g_is_g0(g))
         return;
     struct thread *t = thread_of(g);
-    uint64_t due = sig_pending(t) & ~sig_blocked(t);
+    uint64_t due = sig_pending(t) & ~sig_blocked(t) & ~sig_bit(SIG_RUNTIME);
     if (due && !sig_kick((int32_t)sys(SYS_gettid), __builtin_ctzll(due) + 1))
         g_attention(g); /* at the end of the next section */
 }
@@ -388,7 +394,10 @@ struct inherit_saved *signal_m_inherit(void) {
 #define M_SIGNAL_STACK (64UL << 10)
 
 bool signal_m_stack(void) {
-    stack_t ss = {.ss_sp = mem_permanent(M_SIGNAL_STACK, 4096), .ss_size = M_SIGNAL_STACK};
+    struct m_signals *ms = m_ext();
+    if (!ms->stack)
+        ms->stack = mem_permanent(M_SIGNAL_STACK, 4096);
+    stack_t ss = {.ss_sp = ms->stack, .ss_size = M_SIGNAL_STACK};
     stack_t old = {0};
     struct g *g = getg();
     struct thread *t = g && !g_is_g0(g) ? thread_of(g) : NULL;

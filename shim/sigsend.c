@@ -117,7 +117,8 @@ static struct sig_node *unlink_locked(struct thread *t, struct sig_node **at) {
 }
 
 int sig_take_locked(struct thread *t, uint64_t set, siginfo_t *info) {
-    uint64_t due = atomic_load_explicit(bits_of(t), memory_order_relaxed) & set;
+    uint64_t due = atomic_load_explicit(bits_of(t), memory_order_relaxed) & set &
+                   ~sig_bit(SIG_RUNTIME); /* wire_ask's */
     if (!due)
         return 0;
     /* Faults first, then by number, as the kernel. */
@@ -190,7 +191,7 @@ static void kick_m(int32_t tid, uint64_t mask, uint64_t set) {
 void sig_follow_all(uint64_t set) { m_each(kick_m, set); }
 
 /* t has got sig and does not block it: see that it notices (sched/signal.c, sender (2), (3)). */
-static void wake(struct thread *t, int sig) {
+void sig_wake(struct thread *t, int sig) {
     struct g *g = t->g;
     if (g == getg())
         return; /* the caller looks itself, when it can */
@@ -317,7 +318,7 @@ static enum routed route_to(struct thread *t, int sig, siginfo_t *info, struct t
     if (waiter)
         lot_wake_first(waiter);
     else if (!err && open)
-        wake(t, sig);
+        sig_wake(t, sig);
     return err ? FULL : again ? AGAIN : ROUTED;
 }
 

@@ -10,6 +10,7 @@
 #include "shim/inherit.h"
 #include "shim/mapping.h"
 #include "shim/signal.h"
+#include "shim/wire.h"
 
 #include <linux/rseq.h>
 #include <sched.h>
@@ -45,17 +46,22 @@ static void *spawned(void *arg) {
 }
 
 /* sched_host.thread_spawn: a thread of libc's, so that libc knows the process is threaded. */
-static int thread_spawn(void (*fn)(void *), void *arg, void *stack, size_t size) {
+static int thread_spawn(void (*fn)(void *), void *arg, void *stack, size_t size, const void *how) {
     struct spawn *s = malloc(sizeof *s);
     if (!s)
         return ENOMEM;
     *s = (struct spawn){fn, arg};
     pthread_attr_t attr;
     pthread_t th;
+    sigset_t all;
+    sigfillset(&all);
     pthread_attr_init(&attr);
     pthread_attr_setstack(&attr, stack, size);
     pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-    int err = next(pthread_create)(&th, &attr, spawned, s);
+    pthread_attr_setsigmask_np(&attr, &all);
+    int err = how ? wire_attr(&attr, how) : 0;
+    if (!err)
+        err = next(pthread_create)(&th, &attr, spawned, s);
     pthread_attr_destroy(&attr);
     if (err)
         free(s);
@@ -122,7 +128,6 @@ static void adopt_first(void) {
     t->g = getg();
     t->tcb = arch_tp();
     t->tid = (int32_t)sys(SYS_gettid);
-    t->sched_policy = SCHED_OTHER;
     sys(SYS_prctl, PR_GET_NAME, t->name);
 }
 
