@@ -149,13 +149,20 @@ static void wait_for_request(void) {
     }
 }
 
-static _Atomic int32_t template_tid;
-int32_t sched_clean_tid(void) { return atomic_load_explicit(&template_tid, memory_order_relaxed); }
+
+static _Atomic uint32_t template_tid; /* 0: it has not run yet */
+int32_t sched_clean_tid(void) {
+    uint32_t tid;
+    while (!(tid = atomic_load_explicit(&template_tid, memory_order_relaxed)))
+        futex_sleep(&template_tid, 0, FUTEX_FOREVER);
+    return (int32_t)tid;
+}
 
 static void template_thread(void *arg) {
     void *sysmon_stack = arg;
     helper_block_signals();
-    atomic_store_explicit(&template_tid, (int32_t)sys(SYS_gettid), memory_order_relaxed);
+    atomic_store_explicit(&template_tid, (uint32_t)sys(SYS_gettid), memory_order_relaxed);
+    futex_wake(&template_tid, INT32_MAX);
     while (sched.host->thread_spawn(sysmon_main, NULL, sysmon_stack, HELPER_STACK, NULL))
         pause_ns(RETRY_NS);
     struct m *m = NULL;
