@@ -11,6 +11,7 @@
  *   in one around a call  that passes on the kernel's mask (mask_shown): no lock is held there. The
  *   that makes a child    signal goes to whom it belongs, this G has its own at the section's end.
  *   g0 without a P        as on a G, but nothing to run here. With a P: as in a section.
+ *   a thread of Go's      the handler runs right here, unless in a section
  *   no G                  a thread that libc made for itself: the handler runs right here, as NPTL
  *                         would. In a child of vfork: likewise, it shares our memory.
  *
@@ -214,6 +215,23 @@ static void arrive(struct thread *t, int sig, const siginfo_t *info, void *kerne
         inject(t, kernel_uc);
 }
 
+/* A thread of Go's runtime (wire.c), which changes its mask and alternate stack by instructions of
+ * its own: its handlers run as the kernel lets them, on its kernel thread, here. */
+static void arrive_go(struct thread *t, int sig, siginfo_t *info, void *kernel_uc) {
+    if (!sig_is_kick(info)) {
+        run_here(sig, info, kernel_uc);
+        return;
+    }
+    siginfo_t queued;
+    do {
+        lock_acquire(&sig_lock);
+        sig = sig_take_locked(t, ~SIG_UNBLOCKABLE, &queued);
+        lock_release(&sig_lock);
+        if (sig)
+            run_here(sig, &queued, kernel_uc);
+    } while (sig);
+}
+
 void signal_trampoline(int sig, siginfo_t *info, void *kernel_uc);
 void signal_trampoline(int sig, siginfo_t *info, void *kernel_uc) {
     struct g *g = getg();
@@ -231,6 +249,10 @@ void signal_trampoline(int sig, siginfo_t *info, void *kernel_uc) {
     }
     if (dumps(sig))
         return;
+    if (t && unlikely(t->wire & WIRE_GO) && !section_inside()) {
+        arrive_go(t, sig, info, kernel_uc);
+        return;
+    }
     if (t && t->mask_shown && section_only_one()) {
         give_on(t, sig, info);
         m_attention();

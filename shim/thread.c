@@ -281,7 +281,9 @@ static int thread_new(struct thread **out, const struct create_attr *a) {
     t->tcb = tcb;
     t->guard = a->stack.guard;
     inherit_from(t, thread_self());
-    signal_thread_start(t, a->has_mask ? &a->mask : NULL);
+    uint64_t mask = a->mask;
+    bool has_mask = a->has_mask || wire_kernel_mask(thread_self(), &mask);
+    signal_thread_start(t, has_mask ? &mask : NULL);
     atomic_store_explicit(&t->state, a->detached ? THREAD_DETACHED : 0, memory_order_relaxed);
     *out = t;
     return 0;
@@ -332,8 +334,8 @@ static __attribute__((noinline)) int start_unusual(struct thread *t, struct thre
     int err = 0;
     unsigned why = wire_from_birth(t, creator, a, &how, &err);
     if (wire_wants(t->start)) {
-        why |= WIRE_BORN;
-        if (creator && !wire_self(WIRE_KERNEL))
+        why |= WIRE_GO;
+        if (creator && !wire_self(WIRE_GO))
             err = EAGAIN;
     }
     if (!why && !err) {

@@ -10,8 +10,8 @@
  *   threads that these make                inherit the reasons, so they cannot leave a sandbox
  *                                          (DANGERS X2); reasons that their attributes or
  *                                          SCHED_RESET_ON_FORK take away do not count
- *   all threads, once a thread of an       from birth (X3): their code asks the kernel itself
- *   image built by Go is made
+ *   threads that Go's runtime makes,       (X3): their code asks the kernel itself
+ *   and who makes the first one
  * Names and timer slack wire nobody: they are told to whom asks, and given to children.
  *
  * Asking another thread (wire_ask): its state is remembered for it, then
@@ -164,20 +164,35 @@ static bool has_go_note(const char *base) {
     return false;
 }
 
-static _Atomic bool all_wired;
-static void *_Atomic looked_at; /* mostly threads are made with the same function again */
+/* The function that Go's threads begin in; of an image there is one. Go blocks all signals while it
+ * makes a thread, by libc's function, which the C code beside it does not; later it changes the
+ * mask where libc does not see it, so only the first one tells. */
+static _Atomic uintptr_t go_start;
+static _Atomic uintptr_t looked_at; /* mostly threads are made with the same function again */
 
 #pragma weak _dl_find_object
-static __attribute__((noinline)) void look_at(void *start) {
+static __attribute__((noinline)) bool look_at(uintptr_t start) {
     struct dl_find_object found;
-    if (_dl_find_object && _dl_find_object(start, &found) == 0 && has_go_note(found.dlfo_map_start))
-        atomic_store(&all_wired, true);
+    struct thread *self = thread_self();
     atomic_store_explicit(&looked_at, start, memory_order_relaxed);
+    if (atomic_load(&go_start) || (self && (sig_blocked(self) | SIG_UNBLOCKABLE) != UINT64_MAX) ||
+        !_dl_find_object || _dl_find_object((void *)start, &found) != 0 ||
+        !has_go_note(found.dlfo_map_start))
+        return false;
+    atomic_store(&go_start, start);
+    return true;
 }
 
 bool wire_wants(void *(*start)(void *)) {
-    void *at = (void *)(uintptr_t)start;
-    if (unlikely(at != atomic_load_explicit(&looked_at, memory_order_relaxed)))
-        look_at(at);
-    return atomic_load_explicit(&all_wired, memory_order_relaxed);
+    uintptr_t at = (uintptr_t)start;
+    if (unlikely(at != atomic_load_explicit(&looked_at, memory_order_relaxed)) && look_at(at))
+        return true;
+    return at == atomic_load_explicit(&go_start, memory_order_relaxed);
+}
+
+/* Go's own threads change their mask by instructions of their own. */
+bool wire_kernel_mask(const struct thread *t, uint64_t *mask) {
+    if (likely(!t || !(t->wire & WIRE_GO)))
+        return false;
+    return sys(SYS_rt_sigprocmask, SIG_SETMASK, NULL, mask, sizeof *mask) == 0;
 }

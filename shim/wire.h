@@ -13,7 +13,8 @@ enum {
     WIRE_AFFINITY = 2, /* fewer CPUs than the process */
     WIRE_NICE = 4,
     WIRE_KERNEL = 8, /* namespaces, ids, filters and the like: nobody knows the way back */
-    WIRE_BORN = 16,  /* has been wired from its first instruction on; its tid is the kernel's */
+    WIRE_BORN = 16,  /* wired from its first instruction on, with the kernel's tid. Not inherited */
+    WIRE_GO = 32,    /* a thread of Go's runtime. Not inherited */
 };
 
 /* The caller, if it is a goroutine that has the say over its kernel thread: not before the runtime
@@ -48,6 +49,8 @@ struct wire_how {
 unsigned wire_inherited(const struct thread *self);
 /* Are threads that run this function to be wired from the start? (Go, X3.) */
 bool wire_wants(void *(*start)(void *));
+/* The mask that t, the caller, has in the kernel, if that is the one that counts. */
+bool wire_kernel_mask(const struct thread *t, uint64_t *mask);
 /* For thread_spawn. 0 or an errno. */
 int wire_attr(pthread_attr_t *attr, const struct wire_how *how);
 
