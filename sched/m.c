@@ -113,6 +113,37 @@ static void m_thread(void *arg) {
     m_end(m);
 }
 
+static int m_thread_bare(void *arg) {
+    struct m *m = arg;
+    m_started(m);
+    m_loop(m);
+    m_end(m);
+    return 0;
+}
+
+/* The template thread makes Ms with libc's function, which takes a lock of the dynamic linker. A G
+ * in dlopen can hold that and wait for one that another G holds, which waits for an M. So if
+ * none comes for so long, sysmon makes one that libc knows nothing of. */
+#define RESCUE_AFTER_NS (20 * NSEC_PER_MSEC)
+
+bool m_rescue(uint64_t now) {
+    static uint64_t since;
+    if (atomic_load_explicit(&m_wanted, memory_order_relaxed) != MAKING || sched.nmidle ||
+        !atomic_load_explicit(&sched.npidle, memory_order_relaxed) || !any_queued()) {
+        since = 0;
+        return false;
+    }
+    if (!since)
+        since = now;
+    if (now - since < RESCUE_AFTER_NS)
+        return true;
+    since = now;
+    struct m *m = m_get();
+    if (m && sched.host->thread_spawn_bare(m_thread_bare, m, m->stack, M_STACK))
+        m_unget(m);
+    return true;
+}
+
 void m_need_more(void) {
     uint32_t state = atomic_load_explicit(&m_wanted, memory_order_relaxed);
     while (state == NONE || state == LOOK) {

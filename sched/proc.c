@@ -479,7 +479,7 @@ bool p_has_work(struct p *p) {
 }
 
 /* Is there a G that an idle M should fetch? A lone runnext of a P with an M is not (see above). */
-static bool any_queued(void) {
+bool any_queued(void) {
     if (atomic_load_explicit(&sched.runqsize, memory_order_seq_cst))
         return true;
     for (uint32_t i = 0; i < sched.cfg.procs; i++) {

@@ -389,6 +389,7 @@ struct p *pidle_get_locked(void);
 void pidle_put_locked(struct p *p);
 void m_loop(struct m *m); /* returns when the G to which m was wired has ended */
 bool m_needed(void);
+bool any_queued(void); /* is there a G that an idle M should fetch? */
 bool p_has_work(struct p *p);
 bool sched_by_clock(void); /* false: a seed is to decide, not the clock (chaos with one P) */
 uint64_t rng_next(struct p *p);
@@ -417,6 +418,8 @@ void template_wake(void); /* has the template thread look at the free lists (gfr
  * again, TIME_FOREVER: when template_wake was called. */
 uint64_t gfree_give_back(uint64_t now);
 void gfree_reset_child(void);
+/* sysmon: helps if the template thread cannot. True: there is work, and no M for it. */
+bool m_rescue(uint64_t now);
 void m_reset_child(void);
 
 /* idle.c */

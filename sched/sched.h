@@ -44,6 +44,8 @@ struct sched_host {
      * template thread, or by g_launch_wired with what that was given (else how is NULL); may take
      * libc's and the program's locks. It begins with all signals blocked. 0 or an errno. */
     int (*thread_spawn)(void (*fn)(void *), void *arg, void *stack, size_t size, const void *how);
+    /* The same without any lock, as sysmon, with an identity that is enough for the scheduler. */
+    int (*thread_spawn_bare)(int (*fn)(void *), void *arg, void *stack, size_t size);
     /* Runs after the last switch away from a G that called g_exit: its stack is no longer in
      * use. On another G's stack or g0: must not block, nor call the program or libc. */
     void (*g_exited)(struct g *g);

@@ -68,6 +68,15 @@ static int thread_spawn(void (*fn)(void *), void *arg, void *stack, size_t size,
     return err;
 }
 
+/* sched_host.thread_spawn_bare: clone(2) as it is. */
+static int thread_spawn_bare(int (*fn)(void *), void *arg, void *stack, size_t size) {
+    uintptr_t tcb = tcb_copy_bare((uintptr_t)stack + size);
+    int flags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM |
+                CLONE_SETTLS;
+    int r = next(clone)(fn, (void *)tcb_stack_top(tcb), flags, arg, NULL, (void *)tcb, NULL);
+    return r < 0 ? errno : 0;
+}
+
 static void m_started(void) {
     if (!signal_m_stack())
         throw("m_started: no memory for a signal stack");
@@ -76,6 +85,7 @@ static void m_started(void) {
 static const struct sched_host host = {
     .never_blocked = SIG_RESERVED,
     .thread_spawn = thread_spawn,
+    .thread_spawn_bare = thread_spawn_bare,
     .g_exited = thread_exited,
     .identity_drop = tcb_drop,
     .m_started = m_started,
@@ -133,11 +143,29 @@ static void adopt_first(void) {
 
 /* ---- start ---- */
 
+/* Others that make threads themselves, and must know each kernel thread (DANGERS X8): there, if the
+ * program or another preload has these. */
+extern char __asan_init[] __attribute__((weak)), __tsan_init[] __attribute__((weak)),
+    __msan_init[] __attribute__((weak)), __hwasan_init[] __attribute__((weak)),
+    dmtcp_get_generation[] __attribute__((weak));
+
+static bool somebody_owns_threads(void) {
+    const char *who = __asan_init            ? "AddressSanitizer"
+                      : __tsan_init          ? "ThreadSanitizer"
+                      : __msan_init          ? "MemorySanitizer"
+                      : __hwasan_init        ? "HWAddressSanitizer"
+                      : dmtcp_get_generation ? "DMTCP"
+                                             : NULL;
+    if (who)
+        complain("%s watches the system's threads: running on those", who);
+    return who;
+}
+
 static bool start(void) {
     struct sched_config cfg;
     config_read(&cfg);
     sigquit_dumps = cfg.sigquit;
-    if (glibc_probe())
+    if (somebody_owns_threads() || glibc_probe())
         return false;
     arch_init(getauxval(AT_HWCAP2), cfg.fs_by_syscall);
     rseq_unregister();
@@ -165,6 +193,7 @@ static bool start(void) {
     signal_runtime_start();
     preempt_start();
     mutex_start();
+    next_get(NEXT_clone); /* sysmon must not ask the dynamic linker */
     return true;
 }
 
