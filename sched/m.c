@@ -189,16 +189,22 @@ int32_t sched_clean_tid(void) {
     return (int32_t)tid;
 }
 
+/* The stack for sysmon, if the kernel would not make that at the start; else NULL. */
+static void *_Atomic sysmon_later;
+
 static void template_thread(void *arg) {
-    void *sysmon_stack = arg;
+    (void)arg;
     helper_block_signals();
     atomic_store_explicit(&template_tid, (uint32_t)sys(SYS_gettid), memory_order_relaxed);
     futex_wake(&template_tid, INT32_MAX);
-    while (sched.host->thread_spawn(sysmon_main, NULL, sysmon_stack, HELPER_STACK, NULL))
-        pause_ns(RETRY_NS);
     struct m *m = NULL;
+    void *stack;
     for (;;) {
         wait_for_request();
+        while ((stack = atomic_load(&sysmon_later)) &&
+               sched.host->thread_spawn(sysmon_main, NULL, stack, HELPER_STACK, NULL))
+            pause_ns(RETRY_NS);
+        atomic_store(&sysmon_later, NULL);
         atomic_store_explicit(&m_wanted, MAKING, memory_order_relaxed);
         m = m ? m : m_get();
         if (m && sched.host->thread_spawn(m_thread, m, m->stack, M_STACK, NULL) == 0) {
@@ -268,7 +274,13 @@ int sched_start(const struct sched_config *cfg, const struct sched_host *host, u
     signals_start();
     atomic_store(&m_wanted, WANTED); /* the spare */
     helper_block_signals();          /* the new thread takes none from its first instruction on */
-    err = host->thread_spawn(template_thread, sysmon_stack, template_stack, HELPER_STACK, NULL);
+    err = host->thread_spawn(template_thread, NULL, template_stack, HELPER_STACK, NULL);
+    /* Here, not by the template thread, which may have to wait for a lock that only sysmon helps
+     * to get free (m_rescue). */
+    if (!err && host->thread_spawn(sysmon_main, NULL, sysmon_stack, HELPER_STACK, NULL)) {
+        atomic_store(&sysmon_later, sysmon_stack);
+        m_need_more();
+    }
     kernel_mask_set(&m->sigmask);
     if (err)
         return err;
@@ -289,4 +301,5 @@ void sched_reset_child(void) {
     memset(&sched, 0, sizeof sched);
     atomic_store(&m_wanted, NONE);
     atomic_store(&template_tid, 0);
+    atomic_store(&sysmon_later, NULL);
 }

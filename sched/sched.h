@@ -128,6 +128,8 @@ void g_unwire(void);
 int32_t g_wired_tid(const struct g *g);
 /* The G that is wired to the M of that id; NULL: none. Any. */
 struct g *g_wired_to(int32_t kernel_tid);
+/* The G to which the running M is wired, also on its g0; NULL: it is not. */
+struct g *g_of_wired_m(void);
 /* g_launch on an M that is made now, by the caller's own kernel thread, whose state it inherits:
  * host->thread_spawn gets `how`. born, before g runs, learns the M's id. 0 or an errno. */
 int g_launch_wired(struct g *g, uintptr_t tp, uintptr_t top, void (*entry)(struct g *),

@@ -143,6 +143,10 @@ struct g *g_wired_to(int32_t kernel_tid) {
     return m ? m->wired : NULL;
 }
 
+struct g *g_of_wired_m(void) {
+    return getg()->m->ending ? NULL : getg()->m->wired;
+}
+
 /* ---- calls and waits ---- */
 
 /* There is no P to lose: the status says that the G is in the kernel. */

@@ -185,10 +185,12 @@ static void fault(struct thread *t, int sig, const siginfo_t *info, void *kernel
     inject(t, kernel_uc);
 }
 
-/* To whom it belongs. t: the G of this M. */
+/* To whom it belongs. t: the G that runs, NULL on g0: then the M may still be one G's alone. */
 static void give_on(struct thread *t, int sig, const siginfo_t *info) {
     if (sig_is_kick(info))
         return;
+    struct g *wired = t ? NULL : g_of_wired_m();
+    t = wired ? thread_of(wired) : t;
     sig_route(sig, info, is_for_thread(sig, info) ? t : sig_timer_thread(info));
     atomic_fetch_add_explicit(&arrivals, 1, memory_order_release);
 }

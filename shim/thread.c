@@ -7,7 +7,6 @@
 #include <setjmp.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -81,7 +80,7 @@ static void thread_main(struct g *g) {
     if (!__sigsetjmp_cancel(buf.__cancel_jmp_buf, 0)) {
         tcb_set_unwind_buf(t->tcb, &buf);
         if (unlikely(t->wire))
-            sys(SYS_prctl, PR_SET_NAME, t->name);
+            wire_born(t);
         section_end(); /* g_launch: a handler may use all of the thread, and end it */
         void *r;
         if (t->returns_int)

@@ -190,6 +190,17 @@ bool wire_wants(void *(*start)(void *)) {
     return at == atomic_load_explicit(&go_start, memory_order_relaxed);
 }
 
+/* Go's threads begin with all signals blocked, and change that in the kernel alone: so what we have
+ * of their mask lets everything through, and the kernel's decides. */
+void wire_born(struct thread *t) {
+    uint64_t every = ~SIG_UNBLOCKABLE;
+    sys(SYS_prctl, PR_SET_NAME, t->name);
+    if (!(t->wire & WIRE_GO))
+        return;
+    sys(SYS_rt_sigprocmask, SIG_SETMASK, &every, NULL, sizeof every);
+    atomic_store(&g_signals(t->g)->blocked, 0);
+}
+
 /* Go's own threads change their mask by instructions of their own. */
 bool wire_kernel_mask(const struct thread *t, uint64_t *mask) {
     if (likely(!t || !(t->wire & WIRE_GO)))

@@ -51,6 +51,8 @@ unsigned wire_inherited(const struct thread *self);
 bool wire_wants(void *(*start)(void *));
 /* The mask that t, the caller, has in the kernel, if that is the one that counts. */
 bool wire_kernel_mask(const struct thread *t, uint64_t *mask);
+/* First on a thread that is born wired, the caller. In a section. */
+void wire_born(struct thread *t);
 /* For thread_spawn. 0 or an errno. */
 int wire_attr(pthread_attr_t *attr, const struct wire_how *how);
 
