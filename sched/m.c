@@ -264,7 +264,7 @@ int sched_start(const struct sched_config *cfg, const struct sched_host *host, u
     g_init_offset();
     struct g *g = g_new();
     void *template_stack = stack_map(HELPER_STACK), *sysmon_stack = stack_map(HELPER_STACK);
-    int err = g && template_stack && sysmon_stack ? ps_make(cfg->procs) : 12;
+    int err = g && template_stack && sysmon_stack && sysmon_prepare() ? ps_make(cfg->procs) : 12;
     if (err)
         return err;
     struct m *m = m_of_first_thread(g0_tp, g0_lo, g0_hi);

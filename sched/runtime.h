@@ -470,6 +470,7 @@ void lot_timeout(struct g *g, uint32_t seq);
 void lot_reset_child(void);
 
 /* sysmon.c */
+bool sysmon_prepare(void); /* before its start; false: no memory */
 void sysmon_main(void *arg);
 void sysmon_wake(void); /* if it is in deep sleep */
 

@@ -228,13 +228,15 @@ static bool deep_sleep(uint64_t now) {
     return true;
 }
 
+bool sysmon_prepare(void) {
+    looks = mem_map(sched.cfg.procs * sizeof *looks);
+    return looks != NULL;
+}
+
 void sysmon_main(void *arg) {
     (void)arg;
     helper_block_signals();
     unseen_start();
-    looks = mem_map(sched.cfg.procs * sizeof *looks);
-    if (!looks)
-        throw("sysmon: no memory at start");
     /* The default slack of 50 us would make 20 us ticks 70 us. This thread only: it makes no
      * children. */
     sys(SYS_prctl, PR_SET_TIMERSLACK, 1);

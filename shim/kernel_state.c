@@ -85,9 +85,8 @@ bool wire_is_for(long nr, long a, long b, long c) {
         return true;
     case SYS_setfsuid:
     case SYS_setfsgid:
-        return (uint32_t)a != UINT32_MAX; /* the way to ask for it */
     case SYS_personality:
-        return (uint32_t)a != UINT32_MAX;
+        return (uint32_t)a != UINT32_MAX; /* the way to ask for it */
     case SYS_seccomp: /* with TSYNC all threads get the filter */
         return a == SECCOMP_SET_MODE_STRICT ||
                (a == SECCOMP_SET_MODE_FILTER && !(b & SECCOMP_FILTER_FLAG_TSYNC));
@@ -95,9 +94,6 @@ bool wire_is_for(long nr, long a, long b, long c) {
         return a == ARCH_SET_GS || a == ARCH_SET_CPUID;
     case SYS_keyctl:
         return keyctl_wires(a, b, c);
-    case SYS_add_key:
-    case SYS_request_key: /* the ring is the last argument, which is not looked at here */
-        return false;
     case SYS_perf_event_open: /* of the calling thread */
         return b == 0;
     case SYS_prctl:

@@ -75,7 +75,11 @@ static bool little_address_space(void) {
     return setrlimit(RLIMIT_AS, &limit) == 0;
 }
 
+/* A chaos seed makes reads wait in the kernel, each on a kernel thread, which there cannot be. */
 static bool no_more_processes(void) {
+    const char *debug = getenv("GTHREAD_DEBUG");
+    if (debug && strstr(debug, "chaos"))
+        return false;
     struct rlimit limit = {0, 0};
     return setrlimit(RLIMIT_NPROC, &limit) == 0 && setresuid(65534, 65534, 65534) == 0;
 }
