@@ -180,7 +180,6 @@ static void wait_for_request(void) {
     }
 }
 
-
 static _Atomic uint32_t template_tid; /* 0: it has not run yet */
 int32_t sched_clean_tid(void) {
     uint32_t tid;

@@ -87,7 +87,7 @@ bool wire_is_for(long nr, long a, long b, long c) {
     case SYS_setfsgid:
     case SYS_personality:
         return (uint32_t)a != UINT32_MAX; /* the way to ask for it */
-    case SYS_seccomp: /* with TSYNC all threads get the filter */
+    case SYS_seccomp:                     /* with TSYNC all threads get the filter */
         return a == SECCOMP_SET_MODE_STRICT ||
                (a == SECCOMP_SET_MODE_FILTER && !(b & SECCOMP_FILTER_FLAG_TSYNC));
     case SYS_arch_prctl:

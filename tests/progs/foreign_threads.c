@@ -198,11 +198,21 @@ static const struct primitive {
     const char *name;
     void (*use)(int side);
 } primitives[] = {
-    {"mutex", with_mutex},   {"recursive mutex", with_recursive}, {"timed mutex", with_timed_mutex},
-    {"cond", with_cond},     {"timed cond", with_timed_cond},     {"rwlock", with_rwlock},
-    {"spin lock", with_spin}, {"barrier", with_barrier},          {"semaphore", with_sems},
-    {"once", with_once},     {"pipe", with_pipes},                {"eventfd", with_eventfd},
-    {"threads", with_threads}, {"keys", with_keys},               {"malloc", with_malloc},
+    {"mutex", with_mutex},
+    {"recursive mutex", with_recursive},
+    {"timed mutex", with_timed_mutex},
+    {"cond", with_cond},
+    {"timed cond", with_timed_cond},
+    {"rwlock", with_rwlock},
+    {"spin lock", with_spin},
+    {"barrier", with_barrier},
+    {"semaphore", with_sems},
+    {"once", with_once},
+    {"pipe", with_pipes},
+    {"eventfd", with_eventfd},
+    {"threads", with_threads},
+    {"keys", with_keys},
+    {"malloc", with_malloc},
 };
 enum { PRIMITIVES = sizeof primitives / sizeof *primitives };
 
@@ -286,8 +296,8 @@ static void by_clone(void) {
         stack = malloc(256 << 10);
     if (last)
         waitpid(last, NULL, __WALL);
-    last = (pid_t)DONE(clone(on_clone, stack + (256 << 10),
-                             CLONE_VM | CLONE_FS | CLONE_FILES | SIGCHLD, NULL));
+    last = (pid_t)DONE(
+        clone(on_clone, stack + (256 << 10), CLONE_VM | CLONE_FS | CLONE_FILES | SIGCHLD, NULL));
 }
 
 static const struct maker {
