@@ -109,7 +109,7 @@ static void g_start(void) {
     throw("g_start: entry returned");
 }
 
-void g_launch(struct g *g, uintptr_t tp, uintptr_t top, void (*entry)(struct g *g)) {
+void g_prepare(struct g *g, uintptr_t tp, uintptr_t top, void (*entry)(struct g *g)) {
     g->tp = tp;
     g->entry = entry;
     g->m = NULL;
@@ -118,6 +118,10 @@ void g_launch(struct g *g, uintptr_t tp, uintptr_t top, void (*entry)(struct g *
     arch_ctx_init(&g->ctx, top, tp, g_start);
     g_word_set(tp, g);
     atomic_fetch_add_explicit(&sched.ngs, 1, memory_order_relaxed);
+}
+
+void g_launch(struct g *g, uintptr_t tp, uintptr_t top, void (*entry)(struct g *g)) {
+    g_prepare(g, tp, top, entry);
     status_set(g, G_RUNNABLE);
     queue_new(g);
 }
@@ -162,7 +166,7 @@ bool g_on_class_stack(const struct g *g) { return g->slot_class != G_NO_CLASS; }
 int32_t g_kernel_tid(const struct g *g) {
     const struct m *m = g->m;
     uint32_t s = atomic_load_explicit(&g->status, memory_order_relaxed);
-    return m && (s == G_RUNNING || s == G_SYSCALL) ? m->tid : 0;
+    return m && (s == G_RUNNING || s == G_SYSCALL || s == G_WIRED) ? m->tid : 0;
 }
 
 /* The parent's Gs are gone with their Ms; their memory is not worth finding. */

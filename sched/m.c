@@ -4,7 +4,7 @@
  * changed, with libc's own thread creation, so that libc knows that the process is threaded. One
  * idle M is always kept ready: a hand-off never has to create one. Creating may take the
  * program's malloc locks, so nobody but the template thread, which holds no P, does it. An M
- * never exits.
+ * exits only if it was wired (wired.c): then its struct and stacks serve the next one.
  */
 #include "sched/runtime.h"
 
@@ -12,9 +12,6 @@
 #include <sys/syscall.h>
 #include <string.h>
 
-/* g0 runs the scheduler only, the kernel's signal handlers have a stack of their own. Pages are
- * used on demand. */
-#define M_STACK (128UL << 10)
 #define HELPER_STACK (128UL << 10)
 #define GUARD 4096UL
 /* What a failed creation waits before the next try (DANGERS X6). */
@@ -37,7 +34,7 @@ static void *stack_map(size_t size) {
     return p ? p + GUARD : NULL;
 }
 
-struct m *m_new(void) {
+static struct m *m_new(void) {
     struct m *m = mem_permanent(sizeof *m, ARCH_CACHE_LINE);
     if (!m)
         return NULL;
@@ -53,16 +50,98 @@ struct m *m_new(void) {
     return m;
 }
 
-static void m_thread(void *arg) {
-    struct m *m = arg;
+/* One that has ended, if the kernel has: until then it uses the stack. */
+static struct m *m_reuse(void) {
+    lock_acquire(&sched.lock);
+    struct m **at = &sched.mended, *m;
+    long pid = sys(SYS_getpid);
+    while ((m = *at) && m->ended_tid && sys(SYS_tgkill, pid, m->ended_tid, 0) == 0)
+        at = &m->schedlink;
+    if (m)
+        *at = m->schedlink;
+    lock_release(&sched.lock);
+    return m;
+}
+
+struct m *m_get(void) {
+    struct m *m = m_reuse();
+    m = m ? m : m_new();
+    if (m && !m->stack && !(m->stack = stack_map(M_STACK))) {
+        m_unget(m);
+        return NULL;
+    }
+    return m;
+}
+
+void m_unget(struct m *m) {
+    lock_acquire(&sched.lock);
+    m->schedlink = sched.mended;
+    sched.mended = m;
+    lock_release(&sched.lock);
+}
+
+void m_started(struct m *m) {
     m->tid = (int32_t)sys(SYS_gettid);
+    m->prev = m->curg = NULL;
+    m->finish = FIN_NONE;
+    atomic_store_explicit(&m->attention, false, memory_order_relaxed);
+    atomic_store_explicit(&m->preempt_sent, false, memory_order_relaxed);
     g_adopt(m->g0, m, arch_tp(), 0, 0);
-    m->sigmask = UINT64_MAX; /* as the template thread's */
+    m->sigmask = UINT64_MAX; /* thread_spawn */
     sched.host->m_started();
     m_mask_follow();
+}
+
+void m_end(struct m *m) {
+    helper_block_signals();
+    if (atomic_load_explicit(&m->attention, memory_order_relaxed))
+        section_attend(m->g0);
+    helper_block_signals();
+    m->wired = NULL;
+    m->ending = false;
+    m->ended_tid = m->tid;
+    m->tid = 0;
+    m_unget(m);
+}
+
+static void m_thread(void *arg) {
+    struct m *m = arg;
+    m_started(m);
     /* The next request may come as soon as this M can be taken. */
     atomic_store_explicit(&m_wanted, NONE, memory_order_release);
     m_loop(m);
+    m_end(m);
+}
+
+static int m_thread_bare(void *arg) {
+    struct m *m = arg;
+    m_started(m);
+    m_loop(m);
+    m_end(m);
+    return 0;
+}
+
+/* The template thread makes Ms with libc's function, which takes a lock of the dynamic linker. A G
+ * in dlopen can hold that and wait for one that another G holds, which waits for an M. So if
+ * none comes for so long, sysmon makes one that libc knows nothing of. */
+#define RESCUE_AFTER_NS (20 * NSEC_PER_MSEC)
+
+bool m_rescue(uint64_t now) {
+    static uint64_t since;
+    if (atomic_load_explicit(&m_wanted, memory_order_relaxed) != MAKING || sched.nmidle ||
+        !atomic_load_explicit(&sched.npidle, memory_order_relaxed) || !any_queued()) {
+        since = 0;
+        return false;
+    }
+    if (!since)
+        since = now;
+    if (now - since < RESCUE_AFTER_NS)
+        return true;
+    since = now;
+    struct m *m = m_get();
+    if (m && sched.host->thread_spawn_bare(m_thread_bare, m, m->stack, M_STACK))
+        m_unget(m);
+    return true;
 }
 
 void m_need_more(void) {
@@ -101,21 +180,34 @@ static void wait_for_request(void) {
     }
 }
 
+static _Atomic uint32_t template_tid; /* 0: it has not run yet */
+int32_t sched_clean_tid(void) {
+    uint32_t tid;
+    while (!(tid = atomic_load_explicit(&template_tid, memory_order_relaxed)))
+        futex_sleep(&template_tid, 0, FUTEX_FOREVER);
+    return (int32_t)tid;
+}
+
+/* The stack for sysmon, if the kernel would not make that at the start; else NULL. */
+static void *_Atomic sysmon_later;
+
 static void template_thread(void *arg) {
-    void *sysmon_stack = arg;
+    (void)arg;
     helper_block_signals();
-    while (sched.host->thread_spawn(sysmon_main, NULL, sysmon_stack, HELPER_STACK))
-        pause_ns(RETRY_NS);
+    atomic_store_explicit(&template_tid, (uint32_t)sys(SYS_gettid), memory_order_relaxed);
+    futex_wake(&template_tid, INT32_MAX);
     struct m *m = NULL;
-    void *stack = NULL;
+    void *stack;
     for (;;) {
         wait_for_request();
+        while ((stack = atomic_load(&sysmon_later)) &&
+               sched.host->thread_spawn(sysmon_main, NULL, stack, HELPER_STACK, NULL))
+            pause_ns(RETRY_NS);
+        atomic_store(&sysmon_later, NULL);
         atomic_store_explicit(&m_wanted, MAKING, memory_order_relaxed);
-        m = m ? m : m_new();
-        stack = stack ? stack : stack_map(M_STACK);
-        if (m && stack && sched.host->thread_spawn(m_thread, m, stack, M_STACK) == 0) {
+        m = m ? m : m_get();
+        if (m && sched.host->thread_spawn(m_thread, m, m->stack, M_STACK, NULL) == 0) {
             m = NULL;
-            stack = NULL;
         } else {
             pause_ns(RETRY_NS);
             atomic_store_explicit(&m_wanted, WANTED, memory_order_relaxed);
@@ -129,6 +221,9 @@ static void first_g0_entry(void) {
     struct m *m = getg()->m;
     switch_finish(m);
     m_loop(m);
+    /* The first G has changed it and ended: of no use to others, but the process's. */
+    for (;;)
+        futex_sleep(&m->park, 0, FUTEX_FOREVER);
 }
 
 struct m *m_of_first_thread(uintptr_t g0_tp, void *lo, void *hi) {
@@ -136,6 +231,7 @@ struct m *m_of_first_thread(uintptr_t g0_tp, void *lo, void *hi) {
     if (!m)
         return NULL;
     m->tid = (int32_t)sys(SYS_gettid);
+    m->is_first = m->tid == sys(SYS_getpid);
     g_adopt(m->g0, m, g0_tp, (uintptr_t)lo, (uintptr_t)hi);
     arch_ctx_init(&m->g0->ctx, (uintptr_t)hi, g0_tp, first_g0_entry);
     return m;
@@ -167,7 +263,7 @@ int sched_start(const struct sched_config *cfg, const struct sched_host *host, u
     g_init_offset();
     struct g *g = g_new();
     void *template_stack = stack_map(HELPER_STACK), *sysmon_stack = stack_map(HELPER_STACK);
-    int err = g && template_stack && sysmon_stack ? ps_make(cfg->procs) : 12;
+    int err = g && template_stack && sysmon_stack && sysmon_prepare() ? ps_make(cfg->procs) : 12;
     if (err)
         return err;
     struct m *m = m_of_first_thread(g0_tp, g0_lo, g0_hi);
@@ -177,7 +273,13 @@ int sched_start(const struct sched_config *cfg, const struct sched_host *host, u
     signals_start();
     atomic_store(&m_wanted, WANTED); /* the spare */
     helper_block_signals();          /* the new thread takes none from its first instruction on */
-    err = host->thread_spawn(template_thread, sysmon_stack, template_stack, HELPER_STACK);
+    err = host->thread_spawn(template_thread, NULL, template_stack, HELPER_STACK, NULL);
+    /* Here, not by the template thread, which may have to wait for a lock that only sysmon helps
+     * to get free (m_rescue). */
+    if (!err && host->thread_spawn(sysmon_main, NULL, sysmon_stack, HELPER_STACK, NULL)) {
+        atomic_store(&sysmon_later, sysmon_stack);
+        m_need_more();
+    }
     kernel_mask_set(&m->sigmask);
     if (err)
         return err;
@@ -197,4 +299,6 @@ void sched_reset_child(void) {
     g_reset_child();
     memset(&sched, 0, sizeof sched);
     atomic_store(&m_wanted, NONE);
+    atomic_store(&template_tid, 0);
+    atomic_store(&sysmon_later, NULL);
 }

@@ -101,7 +101,7 @@ static void unlink_waiter(struct bucket *b, struct waiter *w) {
 struct waiter *lot_self(struct waiter *local) {
     struct g *g = getg();
     /* In a signal handler that interrupted a bracketed call, or g0, there is no P to park with. */
-    if (!g || g->is_g0 || status_of(g) != G_RUNNING) {
+    if (!g || g->is_g0 || !g_runs(g)) {
         memset(local, 0, sizeof *local);
         local->since = arch_cycles();
         return local;
@@ -261,9 +261,12 @@ enum park_result lot_wait(struct waiter *w, uint64_t deadline) {
     struct g *g = w->g;
     if (!g)
         return wait_in_kernel(w, deadline);
-    p_count(g->m->p, CNT_PARK);
+    struct p *p = g->m->p;
+    if (unlikely(!p))
+        return wired_wait(g, w, deadline);
+    p_count(p, CNT_PARK);
     if (deadline != TIME_FOREVER)
-        timer_add(g->m->p, g, deadline, w->seq);
+        timer_add(p, g, deadline, w->seq);
     if (g_has_signals(g)) /* signal.c, parker (2) */
         g_interrupt(g, true);
     chaos_late("lot_wait");

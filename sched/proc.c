@@ -118,8 +118,10 @@ void queue_new(struct g *g) {
 static bool claim_waiting(struct g *g) {
     for (;;) {
         uint32_t s = status_of(g);
-        if (s != G_WAITING && s != G_PARKING)
-            throw("g_ready: the G does not wait");
+        if (s != G_WAITING && s != G_PARKING) {
+            wired_ready(g);
+            return false;
+        }
         if (atomic_compare_exchange_weak_explicit(&g->status, &s,
                                                   s == G_WAITING ? G_RUNNABLE : G_READIED,
                                                   memory_order_acq_rel, memory_order_relaxed))
@@ -171,9 +173,9 @@ uint32_t ready_batch(struct wake_list *l) {
 
 /* ---- switching ---- */
 
-/* Learns whether g goes on for long after it readied a lone G: it wakes an M for as many of the next
- * ones as would have cost what this one cost. A spinning G has waited for sysmon, up to 10 ms, for
- * the one it spins on; an interruption by the kernel is soon forgotten. */
+/* Learns whether g goes on for long after it readied a lone G: it wakes an M for as many of the
+ * next ones as would have cost what this one cost. A spinning G has waited for sysmon, up to 10 ms,
+ * for the one it spins on; an interruption by the kernel is soon forgotten. */
 static void note_long_run(struct g *g) {
     if (!g->lone_cycles)
         return;
@@ -260,7 +262,11 @@ void sched_switch(struct g *from, enum finish fin) {
     struct p *p = from->m->p;
     bool inherit = false;
     note_long_run(from);
-    struct g *next = p ? pick_local(p, &inherit) : NULL;
+    struct g *next = NULL;
+    if (likely(p))
+        next = pick_local(p, &inherit);
+    else if (fin == FIN_EXIT) /* only a wired G ends without a P */
+        from->m->ending = true;
     switch_to(from, next, inherit, fin);
 }
 
@@ -312,6 +318,10 @@ void switch_finish(struct m *m) {
     case FIN_EXIT:
         status_set(prev, G_DEAD);
         sched.host->g_exited(prev);
+        break;
+    case FIN_WIRED:
+    case FIN_MOVE:
+        wired_finish(m, prev, fin);
         break;
     }
 }
@@ -432,9 +442,12 @@ void m_preempt_arrived(void) {
 void sched_preempted(void) {
     struct g *g = getg();
     section_enter(g);
-    p_count(g->m->p, CNT_PREEMPT);
-    atomic_store_explicit(&g->m->p->preempt, false, memory_order_relaxed);
-    sched_switch(g, FIN_GLOBAL);
+    struct p *p = g->m->p;
+    if (p) { /* not wired meanwhile */
+        p_count(p, CNT_PREEMPT);
+        atomic_store_explicit(&p->preempt, false, memory_order_relaxed);
+        sched_switch(g, FIN_GLOBAL);
+    }
     section_leave(g);
 }
 
@@ -492,7 +505,7 @@ bool p_has_work(struct p *p) {
 }
 
 /* Is there a G that an idle M should fetch? A lone runnext of a P with an M is not (see above). */
-static bool any_queued(void) {
+bool any_queued(void) {
     if (atomic_load_explicit(&sched.runqsize, memory_order_seq_cst))
         return true;
     for (uint32_t i = 0; i < sched.cfg.procs; i++) {
@@ -504,7 +517,7 @@ static bool any_queued(void) {
 }
 
 /* Must some M be up? For what is queued, or to become the poller for the deadlines. */
-static bool need_m(void) {
+bool m_needed(void) {
     return any_queued() || (!atomic_load_explicit(&sched.poll_until, memory_order_seq_cst) &&
                             (timers_next() != TIME_FOREVER || net_running()));
 }
@@ -569,12 +582,12 @@ void handoffp(struct p *p) {
     pidle_put_locked(p);
     lock_release(&sched.lock);
     atomic_thread_fence(memory_order_seq_cst);
-    if (need_m()) /* as a spinning M that stops: look once more */
+    if (m_needed()) /* as a spinning M that stops: look once more */
         wakep();
 }
 
-/* Sleeps until startm hands this M a P. */
-static void stopm(struct m *m) {
+/* Sleeps until startm hands this M a P. False: it has been wired to a G instead. */
+static bool stopm(struct m *m) {
     uint64_t asleep = arch_cycles();
     lock_acquire(&sched.lock);
     m->schedlink = sched.midle;
@@ -582,15 +595,18 @@ static void stopm(struct m *m) {
     sched.nmidle++;
     lock_release(&sched.lock);
     chaos_late("stopm");
-    if (need_m()) /* somebody may have looked for an idle M just before we were one */
+    if (m_needed()) /* somebody may have looked for an idle M just before we were one */
         wakep();
     while (!atomic_load_explicit(&m->park, memory_order_acquire))
         futex_sleep(&m->park, 0, FUTEX_FOREVER);
     atomic_store_explicit(&m->park, 0, memory_order_relaxed);
+    if (m->wired)
+        return false;
     m_acquire_p(m, m->nextp);
     m->nextp = NULL;
     if (arch_cycles() - asleep < SHORT_SLEEP_CYCLES)
         m->linger_credit = LINGER_CREDIT_MAX;
+    return true;
 }
 
 static void become_spinning(struct m *m) {
@@ -740,10 +756,11 @@ static void poll_idle(struct m *m) {
     }
 }
 
+/* NULL: m has been wired. */
 static struct g *find_runnable(struct m *m, bool *inherit) {
     for (;;) {
-        if (!m->p)
-            stopm(m);
+        if (!m->p && !stopm(m))
+            return NULL;
         struct g *g = find_with_p(m, inherit);
         if (g)
             return g;
@@ -756,11 +773,15 @@ static struct g *find_runnable(struct m *m, bool *inherit) {
     }
 }
 
-/* The life of g0: never returns. Entered by a new M, with or without a P. */
-_Noreturn void m_loop(struct m *m) {
+/* The life of g0. Entered by a new M, with or without a P. */
+void m_loop(struct m *m) {
     for (;;) {
         bool inherit;
+        if (unlikely(m->wired) && !wired_run(m))
+            return;
         struct g *g = find_runnable(m, &inherit);
+        if (unlikely(!g))
+            continue;
         if (m->spinning)
             reset_spinning(m);
         exec_prepare(m, g, inherit);

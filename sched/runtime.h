@@ -36,6 +36,8 @@
  *                                           queues it (or the G itself goes on)
  *   G_WAITING    no      no            no   g_ready
  *   G_SYSCALL    no      yes           yes  itself (its P may be taken: see p->sysword)
+ *   G_WIRED      no      yes           yes  itself: runs on an M of its own, without a P (wired.c)
+ *   G_WIRED_WAITING no   no            yes  g_ready: to READIED; its M's g0 sleeps on this word
  *   G_DEAD       no      no            no   g_free
  *
  * PARKING/READIED is what lets a G be woken between the moment it is visible in a queue of the
@@ -44,10 +46,12 @@ enum g_status {
     G_FREE,
     G_RUNNABLE,
     G_RUNNING,
+    G_WIRED, /* next to RUNNING: g_runs */
     G_PARKING,
     G_READIED,
     G_WAITING,
     G_SYSCALL,
+    G_WIRED_WAITING,
     G_DEAD,
     G_STATUSES
 };
@@ -101,6 +105,8 @@ enum finish {
     FIN_GLOBAL, /* to the tail of the global queue */
     FIN_NO_P,   /* came out of a system call without a P: to the global queue */
     FIN_EXIT,   /* its stack is free now */
+    FIN_WIRED,  /* PARKING -> WIRED_WAITING, unless it was READIED meanwhile */
+    FIN_MOVE,   /* to the M m->move_to, to which it is wired */
 };
 
 struct m {
@@ -122,10 +128,19 @@ struct m {
     bool spinning;             /* looks for work without having any; counted in sched.nmspinning */
     /* 0: asleep or about to; 1: woken. startm stores 1, the M itself 0. */
     _Atomic uint32_t park;
-    struct m *schedlink; /* on sched.midle */
+    struct m *schedlink; /* on sched.midle, sched.mended */
+    /* wired.c: the G that this M is for, and the deadline of what that waits for */
+    struct g *wired; /* set while the M is the G's own or idle; to NULL by the G, or at its end */
+    bool ending;     /* it has ended */
+    bool is_first;   /* the process's first kernel thread, whose id is the process's */
+    uint32_t wired_seq;
+    uint64_t wired_until;
+    struct m *move_to;
+    void *stack; /* of M_STACK bytes; NULL: the process's own */
     struct m *alllink;
     uint32_t id;
-    int32_t tid;          /* the kernel's */
+    int32_t tid;          /* the kernel's; 0: it does not run yet, or has ended */
+    int32_t ended_tid;    /* what it was: the stack is free when the kernel knows it no more */
     uint64_t syscall_seq; /* the value of p->sysword that our call has set */
     uint64_t ext[M_EXT_SIZE / 8];
     struct g g0_storage;
@@ -217,7 +232,8 @@ struct sched {
     _Atomic uint32_t npidle; /* written under lock, readable without */
     struct m *midle;
     uint32_t nmidle;
-    uint32_t nm; /* Ms made or being made */
+    struct m *mended; /* Ms that have ended, to be used again */
+    uint32_t nm;      /* Ms made or being made */
     struct g *runqhead, *runqtail;
     _Atomic uint32_t runqsize;
 
@@ -246,6 +262,11 @@ static inline uint32_t status_of(struct g *g) {
 }
 static inline void status_set(struct g *g, enum g_status s) {
     atomic_store_explicit(&g->status, s, memory_order_release);
+}
+
+/* Does it run program code (or the library's for it), so that it may wait or begin a call? */
+static inline bool g_runs(struct g *g) {
+    return atomic_load_explicit(&g->status, memory_order_acquire) - G_RUNNING <= 1;
 }
 
 /* The P of the running thread, or NULL: no G, no P, or inside a bracketed system call (where the
@@ -322,6 +343,8 @@ size_t mem_round_page(size_t n);
 /* g.c */
 struct g *g_new(void); /* a fresh G without a stack, from the slabs; NULL: no memory */
 void g_adopt(struct g *g, struct m *m, uintptr_t tp, uintptr_t lo, uintptr_t hi);
+/* What g_launch does but for making it runnable. */
+void g_prepare(struct g *g, uintptr_t tp, uintptr_t top, void (*entry)(struct g *));
 void g_word_set(uintptr_t tp, struct g *g); /* the TLS word of the thread with that tp */
 void g_init_offset(void);
 void g_reset_child(void);
@@ -365,14 +388,30 @@ void handoffp(struct p *p);
 void m_acquire_p(struct m *m, struct p *p);
 struct p *pidle_get_locked(void);
 void pidle_put_locked(struct p *p);
-_Noreturn void m_loop(struct m *m);
+void m_loop(struct m *m); /* returns when the G to which m was wired has ended */
+bool m_needed(void);
+bool any_queued(void); /* is there a G that an idle M should fetch? */
 bool p_has_work(struct p *p);
 bool sched_by_clock(void); /* false: a seed is to decide, not the clock (chaos with one P) */
 uint64_t rng_next(struct p *p);
 
+/* wired.c */
+/* On g0: the life of an M that is wired. False: its G has ended; true: it is wired no more. */
+bool wired_run(struct m *m);
+/* lot_wait of a wired G. */
+enum park_result wired_wait(struct g *g, struct waiter *w, uint64_t deadline) __attribute__((cold));
+bool wired_syscall_enter(void) __attribute__((cold));
+void wired_ready(struct g *g) __attribute__((cold));
+void wired_finish(struct m *m, struct g *prev, enum finish fin)
+    __attribute__((cold)); /* FIN_WIRED, FIN_MOVE */
+
 /* m.c */
+#define M_STACK (128UL << 10) /* g0 runs the scheduler only; pages are used on demand */
+struct m *m_get(void);        /* one with a stack, fresh or ended; NULL: no memory */
+void m_unget(struct m *m);
+void m_started(struct m *m); /* first on its own kernel thread */
+void m_end(struct m *m);     /* last */
 int m_start_runtime_threads(void);
-struct m *m_new(void);
 struct m *m_of_first_thread(uintptr_t g0_tp, void *lo, void *hi);
 void m_need_more(void);   /* asks the template thread for one more idle M */
 void template_wake(void); /* has the template thread look at the free lists (gfree.c) */
@@ -380,6 +419,8 @@ void template_wake(void); /* has the template thread look at the free lists (gfr
  * again, TIME_FOREVER: when template_wake was called. */
 uint64_t gfree_give_back(uint64_t now);
 void gfree_reset_child(void);
+/* sysmon: helps if the template thread cannot. True: there is work, and no M for it. */
+bool m_rescue(uint64_t now);
 void m_reset_child(void);
 
 /* idle.c */
@@ -430,6 +471,7 @@ void lot_timeout(struct g *g, uint32_t seq);
 void lot_reset_child(void);
 
 /* sysmon.c */
+bool sysmon_prepare(void); /* before its start; false: no memory */
 void sysmon_main(void *arg);
 void sysmon_wake(void); /* if it is in deep sleep */
 

@@ -41,8 +41,11 @@ struct sched_host {
     uint64_t never_blocked;
     /* Makes a kernel thread that runs fn(arg) on the given stack, with a thread identity of its
      * own. Called by sched_start on the program's first thread and afterwards only by the
-     * template thread; may take libc's and the program's locks. 0 or an errno. */
-    int (*thread_spawn)(void (*fn)(void *), void *arg, void *stack, size_t size);
+     * template thread, or by g_launch_wired with what that was given (else how is NULL); may take
+     * libc's and the program's locks. It begins with all signals blocked. 0 or an errno. */
+    int (*thread_spawn)(void (*fn)(void *), void *arg, void *stack, size_t size, const void *how);
+    /* The same without any lock, as sysmon, with an identity that is enough for the scheduler. */
+    int (*thread_spawn_bare)(int (*fn)(void *), void *arg, void *stack, size_t size);
     /* Runs after the last switch away from a G that called g_exit: its stack is no longer in
      * use. On another G's stack or g0: must not block, nor call the program or libc. */
     void (*g_exited)(struct g *g);
@@ -111,6 +114,28 @@ void g_free(struct g *g);
 /* Lets g run entry(g) as soon as a P is free; thread pointer tp, stack top `top`. entry begins in a
  * section, which it ends when handlers may run in its thread. */
 void g_launch(struct g *g, uintptr_t tp, uintptr_t top, void (*entry)(struct g *g));
+
+/* ---- wired goroutines (wired.c): a kernel thread of one's own, without a P ---- */
+
+/* The calling G is from now on alone on its M, whose kernel state may be changed for it; at once if
+ * it is so already. first: it is the program's first thread, which keeps the process's first kernel
+ * thread for itself if it can; nobody else gets that. False: no other M came within a second. No
+ * section, in a call's bracket or outside. */
+bool g_wire(bool first);
+/* It takes part in the scheduler again, and so does its M, whose state must be what all have. */
+void g_unwire(void);
+/* The kernel's id of the M to which g is wired; 0: it is not. Any. */
+int32_t g_wired_tid(const struct g *g);
+/* The G that is wired to the M of that id; NULL: none. Any. */
+struct g *g_wired_to(int32_t kernel_tid);
+/* The G to which the running M is wired, also on its g0; NULL: it is not. */
+struct g *g_of_wired_m(void);
+/* g_launch on an M that is made now, by the caller's own kernel thread, whose state it inherits:
+ * host->thread_spawn gets `how`. born, before g runs, learns the M's id. 0 or an errno. */
+int g_launch_wired(struct g *g, uintptr_t tp, uintptr_t top, void (*entry)(struct g *),
+                   const void *how, void (*born)(struct g *g, int32_t kernel_tid));
+/* A kernel thread whose state nobody has changed. */
+int32_t sched_clean_tid(void);
 
 /* The calling G is about to end: it no longer counts as live. True if it was the last. */
 bool g_leave(void);
@@ -349,6 +374,8 @@ bool syscall_inside(void);
 /* May the caller park: a goroutine outside of any bracket? If not, a blocking call is the kernel's
  * business. */
 bool g_may_park(void);
+/* Is the caller wired, so that it had better wait in the kernel where it can? */
+bool g_waits_alone(void);
 
 /* ---- time and counters ---- */
 

@@ -15,10 +15,10 @@
  */
 #include "sched/runtime.h"
 
-/* The goroutine whose call is to be bracketed; NULL on g0, without a runtime, or nested. */
+/* The goroutine whose call is to be bracketed; NULL on g0, without a runtime, wired, or nested. */
 static inline struct g *bracket_begin(void) {
     struct g *g = getg();
-    if (!g || g->is_g0 || status_of(g) == G_SYSCALL)
+    if (!g || g->is_g0 || status_of(g) != G_RUNNING)
         return NULL;
     section_enter(g);
     g->w.reason = WAIT_SYSCALL;
@@ -29,7 +29,7 @@ static inline struct g *bracket_begin(void) {
 bool syscall_enter(void) {
     struct g *g = bracket_begin();
     if (!g)
-        return false;
+        return wired_syscall_enter();
     struct m *m = g->m;
     struct p *p = m->p;
     p_count(p, CNT_SYSCALL);
@@ -44,7 +44,7 @@ bool syscall_enter(void) {
 bool syscall_enter_block(void) {
     struct g *g = bracket_begin();
     if (!g)
-        return false;
+        return wired_syscall_enter();
     struct m *m = g->m;
     struct p *p = m->p;
     p_count(p, CNT_SYSCALL);
@@ -58,6 +58,10 @@ bool syscall_enter_block(void) {
 /* Came back without a P: takes an idle one, else waits on the global queue without an M. */
 __attribute__((noinline)) void g_get_p(struct g *g) {
     struct m *m = g->m;
+    if (m->wired) {
+        status_set(g, G_WIRED);
+        return;
+    }
     m->p = NULL;
     lock_acquire(&sched.lock);
     struct p *p = pidle_get_locked();
@@ -101,7 +105,12 @@ void syscall_exit(void) {
 
 bool g_may_park(void) {
     struct g *g = getg();
-    return g && !g->is_g0 && status_of(g) == G_RUNNING;
+    return g && !g->is_g0 && g_runs(g);
+}
+
+bool g_waits_alone(void) {
+    struct g *g = getg();
+    return g && status_of(g) == G_WIRED;
 }
 
 bool syscall_inside(void) {

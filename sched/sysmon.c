@@ -188,6 +188,7 @@ static bool look_at_all(uint64_t now) {
     for (uint32_t i = 0; i < sched.cfg.procs; i++)
         found |= look_at(&sched.allp[i], &looks[i], now);
     look_at_net(now);
+    found |= m_rescue(now);
     uint64_t next = timers_next();
     if (next < now && now - next > SLICE_NS && idle_ps())
         wakep();
@@ -216,7 +217,8 @@ static bool rescue_is_due(uint64_t now) {
 /* Sleeps until a P is taken from idle. sysmon_asleep and npidle are a Dekker pair: whoever takes
  * the last idle P lowers npidle (seq_cst) and then reads sysmon_asleep. */
 static bool deep_sleep(uint64_t now) {
-    if (sched.cfg.schedtrace_ms || idle_ps() != sched.cfg.procs || rescue_is_due(now))
+    if (sched.cfg.schedtrace_ms || idle_ps() != sched.cfg.procs || m_rescue(now) ||
+        rescue_is_due(now))
         return false;
     atomic_store_explicit(&sched.sysmon_asleep, 1, memory_order_seq_cst);
     if (idle_ps() == sched.cfg.procs)
@@ -226,13 +228,15 @@ static bool deep_sleep(uint64_t now) {
     return true;
 }
 
+bool sysmon_prepare(void) {
+    looks = mem_map(sched.cfg.procs * sizeof *looks);
+    return looks != NULL;
+}
+
 void sysmon_main(void *arg) {
     (void)arg;
     helper_block_signals();
     unseen_start();
-    looks = mem_map(sched.cfg.procs * sizeof *looks);
-    if (!looks)
-        throw("sysmon: no memory at start");
     /* The default slack of 50 us would make 20 us ticks 70 us. This thread only: it makes no
      * children. */
     sys(SYS_prctl, PR_SET_TIMERSLACK, 1);

@@ -75,9 +75,16 @@ void schedtrace_print(uint64_t now) {
 }
 
 static const char *const status_names[G_STATUSES] = {
-    [G_FREE] = "free",       [G_RUNNABLE] = "runnable", [G_RUNNING] = "running",
-    [G_PARKING] = "waiting", [G_READIED] = "runnable",  [G_WAITING] = "waiting",
-    [G_SYSCALL] = "syscall", [G_DEAD] = "dead",
+    [G_FREE] = "free",
+    [G_RUNNABLE] = "runnable",
+    [G_RUNNING] = "running",
+    [G_PARKING] = "waiting",
+    [G_READIED] = "runnable",
+    [G_WAITING] = "waiting",
+    [G_SYSCALL] = "syscall",
+    [G_DEAD] = "dead",
+    [G_WIRED] = "running, wired",
+    [G_WIRED_WAITING] = "waiting, wired",
 };
 DEBUG_NAMES("status.names", status_names);
 
@@ -87,7 +94,7 @@ static bool dump_one(struct g *g, void *arg) {
         return true;
     char line[300], who[128] = "";
     sched.host->g_describe(g, who, sizeof who);
-    bool waits = s == G_WAITING || s == G_SYSCALL || s == G_PARKING;
+    bool waits = s == G_WAITING || s == G_SYSCALL || s == G_PARKING || s == G_WIRED_WAITING;
     uint64_t us = (nanotime() - sched.start_ns) / NSEC_PER_USEC;
     uint64_t per_us = us ? (arch_cycles() - sched.start_cycles) / us : 1;
     int n = snprintf(line, sizeof line, "goroutine %lu [%s", (unsigned long)g->id, status_names[s]);

@@ -1,10 +1,10 @@
-/* attr.c - what a thread can be asked about, and what can be set: bounds, name, scheduling, signal
+/* attr.c - what a thread can be asked about, and what can be set: bounds, name, clock
  *
  * A thread has no kernel thread of its own, so what NPTL asks the kernel by tid is kept here.
- * README says what of it has no effect yet (priorities, affinity).
  */
 #include "shim/inherit.h"
 #include "shim/shim.h"
+#include "shim/wire.h"
 
 #include <fcntl.h>
 #include <linux/futex.h>
@@ -20,7 +20,7 @@
 /* libc's own answer where the thread is not a goroutine of ours. */
 #define NOT_OURS(name, ...) (sched_running() && getg() ? ESRCH : next(name)(__VA_ARGS__))
 
-static bool is_first(const struct thread *t) { return t->tid <= (1 << 22); }
+static bool is_first(const struct thread *t) { return t == thread_first(); }
 
 SHIM_API int shim_getattr(pthread_t th, pthread_attr_t *attr) {
     struct thread *t = thread_find(th);
@@ -37,18 +37,22 @@ SHIM_API int shim_getattr(pthread_t th, pthread_attr_t *attr) {
     pthread_attr_setguardsize(attr, t->guard);
     pthread_attr_setdetachstate(attr, state & THREAD_DETACHED ? PTHREAD_CREATE_DETACHED
                                                               : PTHREAD_CREATE_JOINABLE);
-    pthread_attr_setschedpolicy(attr, t->sched_policy);
-    pthread_attr_setschedparam(attr, &t->sched_param);
+    int policy;
+    struct sched_param param;
+    if (shim_getschedparam(th, &policy, &param) == 0) {
+        pthread_attr_setschedpolicy(attr, policy);
+        pthread_attr_setschedparam(attr, &param);
+    }
     return 0;
 }
 
 /* ---- names: at most 15 bytes, as the kernel's ----
- * A new thread has its creator's. The first thread's is also that of its kernel thread, whose tid
- * is the process id: tools know the process by it. */
+ * A new thread has its creator's. The first thread's is also that of the kernel thread whose tid
+ * is the process id: tools know the process by it. A wired one's is its kernel thread's. */
 
-static void first_name_to_kernel(const char *name) {
+static void name_to_kernel(long tid, const char *name) {
     char path[64];
-    snprintf(path, sizeof path, "/proc/self/task/%ld/comm", sys(SYS_getpid));
+    snprintf(path, sizeof path, "/proc/self/task/%ld/comm", tid);
     long fd = sys(SYS_openat, AT_FDCWD, path, O_WRONLY | O_CLOEXEC);
     if (fd >= 0) {
         sys(SYS_write, fd, name, strlen(name));
@@ -58,8 +62,11 @@ static void first_name_to_kernel(const char *name) {
 
 static void name_set(struct thread *t, const char *name) {
     strncpy(t->name, name, sizeof t->name - 1);
-    if (is_first(t))
-        first_name_to_kernel(t->name);
+    int32_t tid = g_wired_tid(t->g);
+    if (tid)
+        name_to_kernel(tid, t->name);
+    else if (is_first(t))
+        name_to_kernel(sys(SYS_getpid), t->name);
 }
 
 SHIM_API int shim_setname(pthread_t th, const char *name) {
@@ -85,7 +92,7 @@ SHIM_API int shim_getname(pthread_t th, char *buf, size_t size) {
 /* prctl is the older way to the name, and the only one to the timer slack; all its other options
  * are the kernel thread's or process's. */
 SHIM_API int shim_prctl(int option, long a, long b, long c, long d) {
-    struct thread *t = thread_self();
+    struct thread *t = wire_thread();
     if (t && option == PR_SET_NAME)
         name_set(t, (const char *)a);
     else if (t && option == PR_GET_NAME)
@@ -96,6 +103,8 @@ SHIM_API int shim_prctl(int option, long a, long b, long c, long d) {
         return (int)inherit_setslack((unsigned long)a);
     else if (t && option == PR_GET_TIMERSLACK)
         return (int)inherit_getslack();
+    else if (wire_prctl(option, a))
+        return WIRED_CALL(next(prctl)(option, a, b, c, d));
     else
         return next(prctl)(option, a, b, c, d);
     return 0;
@@ -123,36 +132,7 @@ void tid_address_clear(struct thread *t) {
         shim_syscall(SYS_futex, (long)t->tid_address, FUTEX_WAKE, 1, 0, 0, 0);
 }
 
-/* ---- scheduling parameters ---- */
-
-SHIM_API int shim_getschedparam(pthread_t th, int *policy, struct sched_param *param) {
-    struct thread *t = thread_find(th);
-    if (!t)
-        return NOT_OURS(pthread_getschedparam, th, policy, param);
-    *policy = t->sched_policy;
-    *param = t->sched_param;
-    return 0;
-}
-
-SHIM_API int shim_setschedparam(pthread_t th, int policy, const struct sched_param *param) {
-    struct thread *t = thread_find(th);
-    if (!t)
-        return NOT_OURS(pthread_setschedparam, th, policy, param);
-    int lo = sched_get_priority_min(policy), hi = sched_get_priority_max(policy);
-    if (lo < 0 || param->sched_priority < lo || param->sched_priority > hi)
-        return EINVAL;
-    t->sched_policy = policy;
-    t->sched_param = *param;
-    return 0;
-}
-
-SHIM_API int shim_setschedprio(pthread_t th, int prio) {
-    struct thread *t = thread_find(th);
-    if (!t)
-        return NOT_OURS(pthread_setschedprio, th, prio);
-    struct sched_param param = {.sched_priority = prio};
-    return shim_setschedparam(th, t->sched_policy, &param);
-}
+/* ---- clocks ---- */
 
 SHIM_API int shim_getcpuclockid(pthread_t th, clockid_t *clock) {
     struct thread *t = thread_find(th);
@@ -162,7 +142,11 @@ SHIM_API int shim_getcpuclockid(pthread_t th, clockid_t *clock) {
         *clock = CLOCK_THREAD_CPUTIME_ID;
         return 0;
     }
-    return ENOENT; /* no CPU clock per goroutine yet */
+    int32_t tid = g_wired_tid(t->g);
+    if (!tid)
+        return ENOENT;                               /* no CPU clock per goroutine yet */
+    *clock = (clockid_t)((~(uint32_t)tid << 3) | 6); /* as clock_getcpuclockid(3), of a thread */
+    return 0;
 }
 
 /* For dumps (sched_host.g_describe). */

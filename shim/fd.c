@@ -260,9 +260,37 @@ static bool after_wait(struct io *io, enum park_result how, long *r) {
     return true;
 }
 
+/* A wired G waits in the kernel itself: woken by nobody who has another priority. */
+static bool poll_alone(struct io *io, long *r) {
+    struct pollfd p = {.fd = io->fd, .events = io->dir == NET_IN ? POLLIN : POLLOUT};
+    uint64_t now = nanotime(), ns = io->deadline > now ? io->deadline - now : 0;
+    struct timespec left = {(time_t)(ns / NSEC_PER_SEC), (long)(ns % NSEC_PER_SEC)}, *t = &left;
+    if (io->deadline == TIME_FOREVER)
+        t = NULL;
+    long n;
+    if (io->cancels) {
+        n = LIBC_CALL(next(ppoll)(&p, 1, t, NULL));
+        n = n < 0 ? -errno : n;
+    } else {
+        bool outer = syscall_enter();
+        n = sys(SYS_ppoll, &p, 1, t, NULL, 8);
+        if (outer)
+            syscall_exit();
+    }
+    if (n == 0)
+        return false;
+    if (n == -EINTR && signal_ends(io->mark, io->restarts)) {
+        *r = -EINTR;
+        return false;
+    }
+    return true;
+}
+
 bool io_park(struct io *io, long *r) {
     struct net_desc *d = io->d;
     io->woken = false;
+    if (unlikely(g_waits_alone()))
+        return poll_alone(io, r);
     if (unlikely(net_tag(d) != io->tag)) {
         *r = -EBADF;
         return false;

@@ -1,11 +1,12 @@
 /* inherit.c - CPU affinity, nice value and timer slack of a goroutine
  *
  * In Linux these belong to the kernel thread, which is an M here and serves many. So they are
- * remembered for the G, told to whom asks, and given to its children: threads and processes. A G is
- * not kept to its CPUs, nor run less for its nice value (README, Not yet).
+ * remembered for the G, told to whom asks, and given to its children: threads and processes. A G
+ * with fewer CPUs than the process, or with another nice value, is wired (wire.c).
  */
 #include "shim/inherit.h"
 #include "shim/shim.h"
+#include "shim/wire.h"
 
 #include <sched.h>
 #include <string.h>
@@ -55,19 +56,12 @@ void inherit_from(struct thread *t, const struct thread *self) {
     t->slack = self ? self->slack : 0;
 }
 
-/* The goroutine that a pid_t of these calls means: 0 is the caller. NULL: not ours. */
-static struct thread *thread_meant(long pid) {
-    if (pid == 0)
-        return thread_self();
-    return sched_running() ? thread_of_tid((int32_t)pid) : NULL;
-}
-
 /* ---- affinity ---- */
 
-/* What the kernel lets the process have: that of its Ms. Bytes, or -errno. */
-static long cpus_of_process(unsigned long *cpus) {
+/* What a kernel thread may use; 0: the running one. Bytes, or -errno. */
+static long cpus_of(int32_t tid, unsigned long *cpus) {
     memset(cpus, 0, sizeof(unsigned long[16]));
-    return sys(SYS_sched_getaffinity, 0, sizeof(unsigned long[16]), cpus);
+    return sys(SYS_sched_getaffinity, tid, sizeof(unsigned long[16]), cpus);
 }
 
 /* What the kernel makes of a set: without the CPUs that the process may not have at all
@@ -75,11 +69,11 @@ static long cpus_of_process(unsigned long *cpus) {
 static long kernel_view(unsigned long *cpus) {
     unsigned long have[16];
     section_begin(); /* on one M */
-    long r = cpus_of_process(have);
+    long r = cpus_of(0, have);
     if (r > 0)
         r = sys(SYS_sched_setaffinity, 0, sizeof have, cpus);
     if (r == 0) {
-        cpus_of_process(cpus);
+        cpus_of(0, cpus);
         sys(SYS_sched_setaffinity, 0, sizeof have, have);
     }
     section_end();
@@ -97,18 +91,50 @@ static int affinity_set(struct thread *t, size_t size, const void *mask) {
     if (!a)
         return ENOMEM;
     t->affinity = a;
+    int32_t tid = g_wired_tid(t->g);
+    if (tid)
+        sys(SYS_sched_setaffinity, tid, sizeof want, want);
+    if (!inherit_is_all(a))
+        return wire_ask(t, WIRE_AFFINITY);
+    if (t == thread_self())
+        wire_drop(WIRE_AFFINITY);
+    else
+        __atomic_fetch_and(&t->wire, (uint8_t)~WIRE_AFFINITY, __ATOMIC_SEQ_CST);
+    return 0;
+}
+
+bool inherit_is_all(const struct affinity *a) {
+    unsigned long all[16];
+    if (cpus_of(sched_clean_tid(), all) < 0)
+        return false;
+    for (int i = 0; i < 16; i++)
+        if (all[i] & ~a->cpus[i])
+            return false;
+    return true;
+}
+
+int inherit_attr_affinity(struct thread *t, const cpu_set_t *set, bool *all) {
+    unsigned long want[16];
+    memcpy(want, set, sizeof want);
+    long r = kernel_view(want);
+    const struct affinity *a = r < 0 ? NULL : intern(want);
+    if (!a)
+        return r < 0 ? (int)-r : EAGAIN;
+    t->affinity = a;
+    *all = inherit_is_all(a);
     return 0;
 }
 
 /* Bytes, or -errno. */
 static long affinity_get(const struct thread *t, size_t size, void *mask) {
     unsigned long cpus[16];
-    long bytes = cpus_of_process(cpus);
+    bool waits = t->wire & WIRE_AFFINITY && !g_wired_tid(t->g);
+    long bytes = cpus_of(thread_kernel_id(t), cpus);
     if (bytes < 0)
         return bytes;
     if (size < (size_t)bytes || size % sizeof(long))
         return -EINVAL;
-    memcpy(mask, t->affinity ? t->affinity->cpus : cpus, (size_t)bytes);
+    memcpy(mask, waits ? t->affinity->cpus : cpus, (size_t)bytes);
     return bytes;
 }
 
@@ -167,9 +193,13 @@ SHIM_API int shim_setaffinity(pthread_t th, size_t size, const cpu_set_t *set) {
 
 /* ---- nice ---- */
 
-static int nice_of_kernel(void) { return 20 - (int)sys(SYS_getpriority, PRIO_PROCESS, 0); }
+static int nice_of_kernel(int32_t tid) { return 20 - (int)sys(SYS_getpriority, PRIO_PROCESS, tid); }
+int inherit_nice_of_process(void) { return nice_of_kernel(sched_clean_tid()); }
 
-static int nice_of(const struct thread *t) { return t->nice_set ? t->nice : nice_of_kernel(); }
+int inherit_nice(const struct thread *t) {
+    bool waits = t->nice_set && !g_wired_tid(t->g);
+    return waits ? t->nice : nice_of_kernel(thread_kernel_id(t));
+}
 
 /* May this thread's nice value become lower, down to `to`? setpriority(2). */
 static bool may_lower(int to) {
@@ -180,10 +210,23 @@ static bool may_lower(int to) {
 
 static int nice_set(struct thread *t, int value) {
     value = value < -20 ? -20 : value > 19 ? 19 : value;
-    if (value < nice_of(t) && !may_lower(value))
+    int32_t tid = g_wired_tid(t->g);
+    bool dflt = value == inherit_nice_of_process();
+    if (tid) {
+        long r = sys(SYS_setpriority, PRIO_PROCESS, tid, value);
+        if (r < 0)
+            return (int)-r;
+    } else if (value < inherit_nice(t) && !may_lower(value)) {
         return EACCES;
+    }
     t->nice = value;
-    t->nice_set = true;
+    t->nice_set = !dflt;
+    if (!dflt)
+        return wire_ask(t, WIRE_NICE);
+    if (t == thread_self())
+        wire_drop(WIRE_NICE);
+    else
+        __atomic_fetch_and(&t->wire, (uint8_t)~WIRE_NICE, __ATOMIC_SEQ_CST);
     return 0;
 }
 
@@ -195,18 +238,18 @@ SHIM_API int shim_setpriority(__priority_which_t which, id_t who, int value) {
 
 SHIM_API int shim_getpriority(__priority_which_t which, id_t who) {
     struct thread *t = which == PRIO_PROCESS ? thread_meant((long)who) : NULL;
-    return t ? nice_of(t) : next(getpriority)(which, who);
+    return t ? inherit_nice(t) : next(getpriority)(which, who);
 }
 
 SHIM_API int shim_nice(int by) {
-    struct thread *t = thread_self();
+    struct thread *t = thread_meant(0);
     if (!t)
         return next(nice)(by);
-    if (nice_set(t, nice_of(t) + by)) {
+    if (nice_set(t, inherit_nice(t) + by)) {
         errno = EPERM; /* nice(3) says EPERM where setpriority says EACCES */
         return -1;
     }
-    return t->nice;
+    return inherit_nice(t);
 }
 
 /* ---- timer slack ---- */
@@ -216,6 +259,8 @@ long inherit_setslack(unsigned long ns) {
     if (!t)
         return sys(SYS_prctl, PR_SET_TIMERSLACK, ns);
     t->slack = (long)ns; /* 0: the default again */
+    if (g_wired_tid(t->g))
+        sys(SYS_prctl, PR_SET_TIMERSLACK, ns);
     return 0;
 }
 
@@ -226,9 +271,13 @@ long inherit_getslack(void) {
 
 /* ---- processes ---- */
 
+void inherit_apply_affinity(const struct thread *t) {
+    sys(SYS_sched_setaffinity, 0, sizeof t->affinity->cpus, t->affinity->cpus);
+}
+
 void inherit_apply(const struct thread *t) {
     if (t->affinity)
-        sys(SYS_sched_setaffinity, 0, sizeof t->affinity->cpus, t->affinity->cpus);
+        inherit_apply_affinity(t);
     if (t->nice_set)
         sys(SYS_setpriority, PRIO_PROCESS, 0, t->nice);
     if (t->slack)
@@ -237,13 +286,13 @@ void inherit_apply(const struct thread *t) {
 
 void inherit_show(const struct thread *t, struct inherit_saved *saved) {
     *saved = (struct inherit_saved){0};
-    if (likely(!t->affinity && !t->nice_set && !t->slack))
-        return;
+    if (likely(!t->affinity && !t->nice_set && !t->slack) || g_wired_tid(t->g))
+        return; /* a wired one's kernel thread has it all */
     struct thread shown = *t;
-    saved->affinity = t->affinity && cpus_of_process(saved->cpus) > 0;
+    saved->affinity = t->affinity && cpus_of(0, saved->cpus) > 0;
     saved->slack = t->slack != 0;
     saved->slack_was = sys(SYS_prctl, PR_GET_TIMERSLACK);
-    saved->nice_was = nice_of_kernel();
+    saved->nice_was = nice_of_kernel(0);
     /* Only if the M can have its own value back. */
     saved->nice = t->nice_set && (t->nice <= saved->nice_was || may_lower(saved->nice_was));
     shown.nice_set = saved->nice;

@@ -2,12 +2,22 @@
 #ifndef GTHREAD_INHERIT_H
 #define GTHREAD_INHERIT_H
 
+#include <sched.h>
 #include <stdbool.h>
 
 struct thread;
 
 /* A new thread has what its creator has. self: NULL for a creator without a G. */
 void inherit_from(struct thread *t, const struct thread *self);
+/* Of a thread that is about to be made: the CPUs in its attributes. *all: all of the process's. */
+struct affinity;
+int inherit_attr_affinity(struct thread *t, const cpu_set_t *set, bool *all);
+/* Does it have all CPUs of the process? */
+bool inherit_is_all(const struct affinity *a);
+void inherit_apply_affinity(const struct thread *t);
+/* The nice value of t, and that of the process. */
+int inherit_nice(const struct thread *t);
+int inherit_nice_of_process(void);
 /* What t has becomes the running kernel thread's, for good: in a fork's child. */
 void inherit_apply(const struct thread *t);
 /* ..or for the time of a call that makes or becomes another process. In a section, on one M. */

@@ -202,7 +202,7 @@ static long poll_parked(struct pollfd *p, nfds_t n, uint64_t deadline, uint64_t 
 
 long mux_poll(struct pollfd *p, nfds_t n, uint64_t deadline, const void *mask, bool cancels) {
     uint64_t old, mark = signal_mark();
-    if (!g_may_park())
+    if (!g_may_park() || (!mask && g_waits_alone()))
         return IO_BRACKET;
     if (cancels)
         cancel_test();
@@ -287,7 +287,7 @@ long mux_select(int n, void *r, void *w, void *e, uint64_t deadline, const void 
                 bool cancels) {
     struct select_args a = {.n = n, .set = {r, w, e}};
     uint64_t mark = signal_mark();
-    if (!g_may_park() || n < 0 || n > SELECT_MAX)
+    if (!g_may_park() || n < 0 || n > SELECT_MAX || (!mask && g_waits_alone()))
         return IO_BRACKET;
     if (cancels)
         cancel_test();

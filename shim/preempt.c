@@ -14,6 +14,7 @@
  * handler
  */
 #include "shim/signal.h"
+#include "shim/wire.h"
 #include "sigframe.h"
 
 #include <dlfcn.h>
@@ -113,6 +114,7 @@ __attribute__((target("general-regs-only"))) void arch_block_free(void *block) {
 
 static void run(struct arch_sigframe *f) {
     (void)f;
+    wire_attend();
     sched_preempted();
 }
 

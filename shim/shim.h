@@ -107,7 +107,7 @@ struct thread {
     int32_t tid;
     bool returns_int; /* C11: start returns int */
     char name[16];
-    struct sched_param sched_param;
+    struct sched_param sched_param; /* with WIRE_SCHED: policy.c */
     int sched_policy;
     size_t guard;
     /* signals, see signal.h */
@@ -121,6 +121,7 @@ struct thread {
     int robust_held;       /* robust mutexes that it has (robust.c) */
     uint8_t deferred;      /* preempt.c: how often it was not preempted since it was in libc */
     /* see inherit.c */
+    uint8_t wire; /* why it is, or is to be, wired: wire.h */
     bool nice_set;
     int nice;
     long slack;                      /* ns; 0: the process's */

@@ -11,6 +11,7 @@
  *   in one around a call  that passes on the kernel's mask (mask_shown): no lock is held there. The
  *   that makes a child    signal goes to whom it belongs, this G has its own at the section's end.
  *   g0 without a P        as on a G, but nothing to run here. With a P: as in a section.
+ *   a thread of Go's      the handler runs right here, unless in a section
  *   no G                  a thread that libc made for itself: the handler runs right here, as NPTL
  *                         would. In a child of vfork: likewise, it shares our memory.
  *
@@ -19,6 +20,7 @@
  */
 #include "shim/inherit.h"
 #include "shim/signal.h"
+#include "shim/wire.h"
 #include "sigframe.h"
 
 #include <string.h>
@@ -31,7 +33,8 @@
 #define HELD_MAX 8
 struct m_signals {
     _Atomic uint32_t head, tail;
-    bool full; /* the kernel blocks everything until there is room */
+    bool full;   /* the kernel blocks everything until there is room */
+    void *stack; /* the M's alternate one: an M that has ended leaves it to the next */
     siginfo_t info[HELD_MAX];
     struct inherit_saved inherit; /* process.c: vfork has no frame of ours that lasts */
 };
@@ -197,10 +200,12 @@ static void fault(struct thread *t, int sig, const siginfo_t *info, void *kernel
     inject(t, kernel_uc);
 }
 
-/* To whom it belongs. t: the G of this M. */
+/* To whom it belongs. t: the G that runs, NULL on g0: then the M may still be one G's alone. */
 static void give_on(struct thread *t, int sig, const siginfo_t *info) {
     if (sig_is_kick(info))
         return;
+    struct g *wired = t ? NULL : g_of_wired_m();
+    t = wired ? thread_of(wired) : t;
     sig_route(sig, info, is_for_thread(sig, info) ? t : sig_timer_thread(info));
     atomic_fetch_add_explicit(&arrivals, 1, memory_order_release);
 }
@@ -227,6 +232,23 @@ static void arrive(struct thread *t, int sig, const siginfo_t *info, void *kerne
         inject(t, kernel_uc);
 }
 
+/* A thread of Go's runtime (wire.c), which changes its mask and alternate stack by instructions of
+ * its own: its handlers run as the kernel lets them, on its kernel thread, here. */
+static void arrive_go(struct thread *t, int sig, siginfo_t *info, void *kernel_uc) {
+    if (!sig_is_kick(info)) {
+        run_here(sig, info, kernel_uc);
+        return;
+    }
+    siginfo_t queued;
+    do {
+        lock_acquire(&sig_lock);
+        sig = sig_take_locked(t, ~SIG_UNBLOCKABLE, &queued);
+        lock_release(&sig_lock);
+        if (sig)
+            run_here(sig, &queued, kernel_uc);
+    } while (sig);
+}
+
 void signal_trampoline(int sig, siginfo_t *info, void *kernel_uc);
 void signal_trampoline(int sig, siginfo_t *info, void *kernel_uc) {
     struct g *g = getg();
@@ -248,6 +270,10 @@ void signal_trampoline(int sig, siginfo_t *info, void *kernel_uc) {
     }
     if (dumps(sig))
         return;
+    if (t && unlikely(t->wire & WIRE_GO) && !section_inside()) {
+        arrive_go(t, sig, info, kernel_uc);
+        return;
+    }
     if (t && t->mask_shown && section_only_one()) {
         give_on(t, sig, info);
         m_attention();
@@ -279,6 +305,8 @@ static void on_runtime_signal(int sig, siginfo_t *info, void *kernel_uc) {
         setxid_answer();
     } else if (sig_is_kick(info) && g) {
         m_preempt_arrived();
+        if (!g_is_g0(g) && wire_asked(thread_of(g)))
+            m_attention(); /* if it does not come to it here */
         if (!g_is_g0(g) && !section_inside() && !syscall_inside()) {
             handler_section_begin();
             preempt_here(thread_of(g), kernel_uc);
@@ -320,6 +348,8 @@ void signal_attend(void) {
     m_attention_clear();
     attend_held(m_ext());
     section_end();
+    if (!g_is_g0(getg()))
+        wire_attend();
     signal_deliver_now();
 }
 
@@ -329,7 +359,7 @@ void signal_deliver_now(void) {
     if (!g || g_is_g0(g))
         return;
     struct thread *t = thread_of(g);
-    uint64_t due = sig_pending(t) & ~sig_blocked(t);
+    uint64_t due = sig_pending(t) & ~sig_blocked(t) & ~sig_bit(SIG_RUNTIME);
     if (due && !sig_kick((int32_t)sys(SYS_gettid), __builtin_ctzll(due) + 1))
         g_attention(g); /* at the end of the next section */
 }
@@ -403,7 +433,10 @@ struct inherit_saved *signal_m_inherit(void) {
 #define M_SIGNAL_STACK (64UL << 10)
 
 bool signal_m_stack(void) {
-    stack_t ss = {.ss_sp = mem_permanent(M_SIGNAL_STACK, 4096), .ss_size = M_SIGNAL_STACK};
+    struct m_signals *ms = m_ext();
+    if (!ms->stack)
+        ms->stack = mem_permanent(M_SIGNAL_STACK, 4096);
+    stack_t ss = {.ss_sp = ms->stack, .ss_size = M_SIGNAL_STACK};
     stack_t old = {0};
     struct g *g = getg();
     struct thread *t = g && !g_is_g0(g) ? thread_of(g) : NULL;

@@ -147,6 +147,8 @@ int sig_copy_to_kernel(struct thread *t);
 void sig_drop_copies(int n);
 /* At the runtime's start: what is pending for the first kernel thread alone is its G's. */
 void sig_take_from_kernel(struct thread *t);
+/* t has got sig in its pending bits: see that it notices. */
+void sig_wake(struct thread *t, int sig);
 /* Does the handler of the signal come from an earlier timer_create for one thread? NULL: no. */
 struct thread *sig_timer_thread(const siginfo_t *info);
 

@@ -136,7 +136,8 @@ static struct sig_node drop_locked(struct thread *t, struct sig_node **at) {
 }
 
 int sig_take_locked(struct thread *t, uint64_t set, siginfo_t *info) {
-    uint64_t due = atomic_load_explicit(bits_of(t), memory_order_relaxed) & set;
+    uint64_t due = atomic_load_explicit(bits_of(t), memory_order_relaxed) & set &
+                   ~sig_bit(SIG_RUNTIME); /* wire_ask's */
     if (!due)
         return 0;
     /* Faults first, then by number, as the kernel. */
@@ -209,7 +210,7 @@ static void kick_m(int32_t tid, uint64_t mask, uint64_t set) {
 void sig_follow_all(uint64_t set) { m_each(kick_m, set); }
 
 /* t has got sig and does not block it: see that it notices (sched/signal.c, sender (2), (3)). */
-static void wake(struct thread *t, int sig) {
+void sig_wake(struct thread *t, int sig) {
     struct g *g = t->g;
     if (g == getg())
         return; /* the caller looks itself, when it can */
@@ -350,7 +351,7 @@ static void move_number(struct thread *from, int sig) {
             break;
         case MOVE_ALL:
             if (m.to)
-                wake(m.to, sig);
+                sig_wake(m.to, sig);
             from = m.to;
             break;
         }
@@ -404,7 +405,7 @@ static int route_to(struct thread *t, int sig, const siginfo_t *info, struct thr
     if (waiter)
         lot_wake_first(waiter);
     else if (!err && open)
-        wake(t, sig);
+        sig_wake(t, sig);
     else if (!err && !only)
         move_number(behind, sig);
     return err;

@@ -10,6 +10,7 @@
 #include "shim/inherit.h"
 #include "shim/mapping.h"
 #include "shim/signal.h"
+#include "shim/wire.h"
 
 #include <linux/rseq.h>
 #include <sched.h>
@@ -49,7 +50,7 @@ static void *spawned(void *arg) {
 }
 
 /* sched_host.thread_spawn: a thread of libc's, so that libc knows the process is threaded. */
-static int thread_spawn(void (*fn)(void *), void *arg, void *stack, size_t size) {
+static int thread_spawn(void (*fn)(void *), void *arg, void *stack, size_t size, const void *how) {
     struct spawn *s = malloc(sizeof *s);
     if (!s)
         return ENOMEM;
@@ -57,14 +58,28 @@ static int thread_spawn(void (*fn)(void *), void *arg, void *stack, size_t size)
     spawned_one = true;
     pthread_attr_t attr;
     pthread_t th;
+    sigset_t all;
+    sigfillset(&all);
     pthread_attr_init(&attr);
     pthread_attr_setstack(&attr, stack, size);
     pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-    int err = next(pthread_create)(&th, &attr, spawned, s);
+    pthread_attr_setsigmask_np(&attr, &all);
+    int err = how ? wire_attr(&attr, how) : 0;
+    if (!err)
+        err = next(pthread_create)(&th, &attr, spawned, s);
     pthread_attr_destroy(&attr);
     if (err)
         free(s);
     return err;
+}
+
+/* sched_host.thread_spawn_bare: clone(2) as it is. */
+static int thread_spawn_bare(int (*fn)(void *), void *arg, void *stack, size_t size) {
+    uintptr_t tcb = tcb_copy_bare((uintptr_t)stack + size);
+    int flags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM |
+                CLONE_SETTLS;
+    int r = next(clone)(fn, (void *)tcb_stack_top(tcb), flags, arg, NULL, (void *)tcb, NULL);
+    return r < 0 ? errno : 0;
 }
 
 static void m_started(void) {
@@ -75,6 +90,7 @@ static void m_started(void) {
 static const struct sched_host host = {
     .never_blocked = SIG_RESERVED,
     .thread_spawn = thread_spawn,
+    .thread_spawn_bare = thread_spawn_bare,
     .g_exited = thread_exited,
     .identity_drop = tcb_drop,
     .m_started = m_started,
@@ -127,18 +143,35 @@ static void adopt_first(void) {
     t->g = getg();
     t->tcb = arch_tp();
     t->tid = (int32_t)sys(SYS_gettid);
-    t->sched_policy = SCHED_OTHER;
     *tcb_result(t->tcb) = PTHREAD_CANCELED; /* as thread_main */
     sys(SYS_prctl, PR_GET_NAME, t->name);
 }
 
 /* ---- start ---- */
 
+/* Others that make threads themselves, and must know each kernel thread (DANGERS X8): there, if the
+ * program or another preload has these. */
+extern char __asan_init[] __attribute__((weak)), __tsan_init[] __attribute__((weak)),
+    __msan_init[] __attribute__((weak)), __hwasan_init[] __attribute__((weak)),
+    dmtcp_get_generation[] __attribute__((weak));
+
+static bool somebody_owns_threads(void) {
+    const char *who = __asan_init            ? "AddressSanitizer"
+                      : __tsan_init          ? "ThreadSanitizer"
+                      : __msan_init          ? "MemorySanitizer"
+                      : __hwasan_init        ? "HWAddressSanitizer"
+                      : dmtcp_get_generation ? "DMTCP"
+                                             : NULL;
+    if (who)
+        complain("%s watches the system's threads: running on those", who);
+    return who;
+}
+
 static bool start(void) {
     struct sched_config cfg;
     config_read(&cfg);
     sigquit_dumps = cfg.sigquit;
-    if (glibc_probe())
+    if (somebody_owns_threads() || glibc_probe())
         return false;
     arch_init(getauxval(AT_HWCAP2), cfg.fs_by_syscall);
     rseq_unregister();
@@ -166,6 +199,7 @@ static bool start(void) {
     signal_runtime_start();
     preempt_start();
     mutex_start();
+    next_get(NEXT_clone); /* sysmon must not ask the dynamic linker */
     return true;
 }
 

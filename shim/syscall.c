@@ -10,9 +10,12 @@
 #include "shim/pair.h"
 #include "shim/signal.h"
 #include "syscalls.h" /* generated from interpose/syscalls.tab */
+#include "shim/wire.h"
 
 #include <poll.h>
 #include <sched.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -177,6 +180,49 @@ static long kernel_call(long nr, long a, long b, long c, long d, long e, long f)
     }
 }
 
+/* Calls about what the kernel keeps for one thread. False: not one of these. */
+static bool kernel_state_call(long nr, long a, long b, long c, long d, long e, long f, long *r) {
+    bool ours;
+    if (!wire_thread())
+        return false;
+    *r = policy_syscall(nr, a, b, c, d, &ours);
+    if (ours)
+        return true;
+    switch (nr) {
+    case SYS_setpriority:
+        *r = as_kernel(setpriority((__priority_which_t)a, (id_t)b, (int)c));
+        return true;
+    case SYS_getpriority: /* the kernel's own range, 1 to 40, needs no errno */
+        errno = 0;
+        *r = getpriority((__priority_which_t)a, (id_t)b);
+        *r = errno ? -errno : 20 - *r;
+        return true;
+    case SYS_prctl:
+        if (a == PR_SET_NAME || a == PR_GET_NAME || a == PR_SET_TIMERSLACK ||
+            a == PR_GET_TIMERSLACK) {
+            *r = as_kernel(prctl((int)a, b, c, d, e));
+            return true;
+        }
+        break;
+    case SYS_capset:
+    case SYS_capget:
+        *r = as_kernel(nr == SYS_capset ? capset((cap_user_header_t)a, (cap_user_data_t)b)
+                                        : capget((cap_user_header_t)a, (cap_user_data_t)b));
+        return true;
+    default:
+        break;
+    }
+    long id = a, other = b;
+    if ((*r = wire_ids(nr, &id, &other)) < 0)
+        return true;
+    if (wire_is_for(nr, a, b, c)) {
+        *r = as_kernel(WIRED_CALL(next(syscall)(nr, id, other, c, d, e, f)));
+        return true;
+    }
+    *r = id != a || other != b ? as_kernel(next(syscall)(nr, id, other, c, d, e, f)) : 0;
+    return id != a || other != b;
+}
+
 SHIM_API long shim_syscall(long nr, long a, long b, long c, long d, long e, long f) {
     long r;
     struct thread *t = thread_self();
@@ -190,7 +236,8 @@ SHIM_API long shim_syscall(long nr, long a, long b, long c, long d, long e, long
         return r;
     else if (!t)
         return next(syscall)(nr, a, b, c, d, e, f);
-    else if (syscall_fd(nr, a, b, c, d, e, f, &r) || thread_call(nr, a, b, c, d, e, &r))
+    else if (syscall_fd(nr, a, b, c, d, e, f, &r) || thread_call(nr, a, b, c, d, e, &r) ||
+             kernel_state_call(nr, a, b, c, d, e, f, &r))
         ;
     else if (nr == SYS_execve)
         return execve((const char *)a, (char *const *)b, (char *const *)c);

@@ -137,6 +137,15 @@ void tcb_reuse(uintptr_t tcb, int32_t tid) {
     glibc.allocate_tls_init((void *)tcb, true);
 }
 
+uintptr_t tcb_copy_bare(uintptr_t hi) {
+    uintptr_t tcb = (hi - glibc.pthread_size) & ~(uintptr_t)(glibc.tls_align - 1);
+    size_t below = glibc.tls_size - glibc.pthread_size;
+    memcpy((void *)(tcb - below), (const void *)(arch_tp() - below), below);
+    memset((void *)tcb, 0, glibc.pthread_size);
+    fill(tcb, 0);
+    return tcb;
+}
+
 void tcb_set_tid(uintptr_t tcb, int32_t tid) { FIELD(tcb, glibc.off_tid, int32_t) = tid; }
 
 void tcb_drop(uintptr_t tcb) {

@@ -49,6 +49,9 @@ void tcb_reuse(uintptr_t tcb, int32_t tid);
 /* Takes it out of glibc's list and frees what hangs on it. Where tcb_make may. After it the
  * thread (maybe the caller itself) must not use dynamic TLS. */
 void tcb_drop(uintptr_t tcb);
+/* A copy of the running thread's static TLS at the end of a stack, for a thread that uses no other
+ * TLS and that libc does not know. Takes no lock. */
+uintptr_t tcb_copy_bare(uintptr_t hi);
 void tcb_set_tid(uintptr_t tcb, int32_t tid);
 /* The highest address that stack frames may use. */
 uintptr_t tcb_stack_top(uintptr_t tcb);

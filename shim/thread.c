@@ -1,6 +1,7 @@
 /* thread.c - pthread_create, join, detach, exit: the life of a thread */
 #include "shim/inherit.h"
 #include "shim/signal.h"
+#include "shim/wire.h"
 
 #include <limits.h>
 #include <setjmp.h>
@@ -63,7 +64,8 @@ struct thread *thread_of_tid(int32_t tid) {
     struct thread *t = thread_first();
     if (t && t->tid == tid)
         return t;
-    struct g *g = tid > (int32_t)TID_BASE ? g_at(tid_index(tid)) : NULL;
+    /* Those that are born wired have the kernel's id. */
+    struct g *g = tid > (int32_t)TID_BASE ? g_at(tid_index(tid)) : g_wired_to(tid);
     t = g ? thread_of(g) : NULL;
     bool live = t && t->g == g && t->tid == tid &&
                 !(atomic_load_explicit(&t->state, memory_order_acquire) & THREAD_EXITED);
@@ -105,6 +107,8 @@ static void thread_main(struct g *g) {
     *tcb_result(t->tcb) = PTHREAD_CANCELED; /* libc's pthread_setcanceltype does not say so */
     if (!__sigsetjmp_cancel(buf.__cancel_jmp_buf, 0)) {
         tcb_set_unwind_buf(t->tcb, &buf);
+        if (unlikely(t->wire))
+            wire_born(t);
         section_end(); /* g_launch: a handler may use all of the thread, and end it */
         void *r;
         if (t->returns_int)
@@ -135,9 +139,11 @@ struct create_attr {
     struct stack_want stack;
     bool detached;
     bool has_mask;
-    uint64_t mask; /* signals that it blocks; else those of its creator */
+    uint64_t mask;  /* signals that it blocks; else those of its creator */
+    bool has_sched; /* these; else it has its creator's */
     int policy;
     struct sched_param param;
+    const pthread_attr_t *cpus; /* the attributes, if they name CPUs */
 };
 
 /* Settings that are not in the attributes come from here. Changed only by
@@ -162,6 +168,7 @@ static int attr_default(struct create_attr *out) {
         if (err)
             return err;
         err = attr_read(&attr, &dflt);
+        dflt.cpus = NULL;
         pthread_attr_destroy(&attr);
         if (err)
             return err;
@@ -177,6 +184,73 @@ SHIM_API int shim_setattr_default(const pthread_attr_t *attr) {
     return err;
 }
 
+/* Where in a pthread_attr_t glibc has the pointer to the rarer attributes, in words; -1: not found.
+ * Found out, since it is private. */
+static int attr_extras_at(void) {
+    static _Atomic int known = -2;
+    int at = atomic_load_explicit(&known, memory_order_relaxed);
+    if (likely(at != -2))
+        return at;
+    union {
+        pthread_attr_t attr;
+        uintptr_t words[sizeof(pthread_attr_t) / sizeof(uintptr_t)];
+    } before = {0}, after;
+    sigset_t mask;
+    sigemptyset(&mask);
+    pthread_attr_init(&before.attr);
+    after = before;
+    at = -1;
+    if (pthread_attr_setsigmask_np(&after.attr, &mask) == 0)
+        for (int i = 0; i < (int)(sizeof before / sizeof *before.words); i++)
+            if (!before.words[i] && after.words[i])
+                at = i;
+    pthread_attr_destroy(&after.attr);
+    atomic_store_explicit(&known, at, memory_order_relaxed);
+    return at;
+}
+
+/* Signal mask and CPUs. Without CPUs libc gives a set of ones. */
+static void attr_read_extras(const pthread_attr_t *attr, struct create_attr *out) {
+    static const cpu_set_t none = {{[0 ... CPU_SETSIZE / __NCPUBITS - 1] = ~0UL}};
+    sigset_t mask;
+    cpu_set_t cpus;
+    int at = attr_extras_at();
+    out->has_mask = false;
+    out->cpus = NULL;
+    if (likely(at >= 0 && !((const uintptr_t *)attr)[at]))
+        return;
+    out->has_mask = pthread_attr_getsigmask_np(attr, &mask) == 0;
+    if (out->has_mask)
+        out->mask = sig_set_of(&mask);
+    if (pthread_attr_getaffinity_np(attr, sizeof cpus, &cpus) == EINVAL || /* it names more */
+        memcmp(&cpus, &none, sizeof none) != 0)
+        out->cpus = attr;
+}
+
+/* Has a policy or priority been set in it? glibc inherits what has not, also with EXPLICIT_SCHED,
+ * and no function tells: a bit of the word behind parameters and policy does. Which is found out.
+ */
+static bool attr_sets_sched(const pthread_attr_t *attr) {
+    static _Atomic uint32_t bits;
+    const size_t at = sizeof(struct sched_param) + sizeof(int);
+    uint32_t mask = atomic_load_explicit(&bits, memory_order_relaxed), word;
+    if (!mask) {
+        pthread_attr_t probe;
+        struct sched_param param = {0};
+        uint32_t before;
+        pthread_attr_init(&probe);
+        memcpy(&before, (const char *)&probe + at, sizeof before);
+        pthread_attr_setschedpolicy(&probe, SCHED_OTHER);
+        pthread_attr_setschedparam(&probe, &param);
+        memcpy(&mask, (const char *)&probe + at, sizeof mask);
+        pthread_attr_destroy(&probe);
+        mask ^= before;
+        atomic_store_explicit(&bits, mask, memory_order_relaxed);
+    }
+    memcpy(&word, (const char *)attr + at, sizeof word);
+    return !mask || word & mask;
+}
+
 /* What the attributes ask for; 0 or the error of pthread_create. */
 static int attr_read(const pthread_attr_t *attr, struct create_attr *out) {
     int detach = 0;
@@ -185,13 +259,15 @@ static int attr_read(const pthread_attr_t *attr, struct create_attr *out) {
     pthread_attr_getdetachstate(attr, &detach);
     pthread_attr_getstack(attr, &addr, &size);
     pthread_attr_getguardsize(attr, &guard);
-    pthread_attr_getschedpolicy(attr, &out->policy);
-    pthread_attr_getschedparam(attr, &out->param);
+    int inherits = PTHREAD_INHERIT_SCHED;
+    pthread_attr_getinheritsched(attr, &inherits);
+    out->has_sched = inherits == PTHREAD_EXPLICIT_SCHED && attr_sets_sched(attr);
+    if (out->has_sched) {
+        pthread_attr_getschedpolicy(attr, &out->policy);
+        pthread_attr_getschedparam(attr, &out->param);
+    }
     out->detached = detach == PTHREAD_CREATE_DETACHED;
-    sigset_t mask;
-    out->has_mask = pthread_attr_getsigmask_np(attr, &mask) == 0;
-    if (out->has_mask)
-        out->mask = sig_set_of(&mask);
+    attr_read_extras(attr, out);
     /* Where no address was set, glibc computes addr = 0 - size. */
     if ((uintptr_t)addr + size != 0) {
         out->stack = (struct stack_want){.user = addr, .size = size};
@@ -235,12 +311,79 @@ static int thread_new(struct thread **out, const struct create_attr *a) {
     }
     t->tcb = tcb;
     t->guard = a->stack.guard;
-    t->sched_policy = a->policy;
-    t->sched_param = a->param;
     inherit_from(t, thread_self());
-    signal_thread_start(t, a->has_mask ? &a->mask : NULL);
+    uint64_t mask = a->mask;
+    bool has_mask = a->has_mask || wire_kernel_mask(thread_self(), &mask);
+    signal_thread_start(t, has_mask ? &mask : NULL);
     atomic_store_explicit(&t->state, a->detached ? THREAD_DETACHED : 0, memory_order_relaxed);
     *out = t;
+    return 0;
+}
+
+/* Why the new thread t is to be wired from its birth on; how: what its kernel thread is made with.
+ * An errno in *err. */
+static unsigned wire_from_birth(struct thread *t, const struct thread *creator,
+                                const struct create_attr *a, struct wire_how *how, int *err) {
+    unsigned why = wire_inherited(creator);
+    bool all = false;
+    if (creator) {
+        t->sched_policy = creator->sched_policy;
+        t->sched_param = creator->sched_param;
+    }
+    if (a->has_sched) {
+        *how = (struct wire_how){.has_sched = true, .policy = a->policy, .param = a->param};
+        t->sched_policy = a->policy;
+        t->sched_param = a->param;
+        why = policy_is_default(a->policy, &a->param) ? why & ~(unsigned)WIRE_SCHED
+                                                      : why | WIRE_SCHED;
+    }
+    if (a->cpus && pthread_attr_getaffinity_np(a->cpus, sizeof how->cpus, &how->cpus) == 0 &&
+        !(*err = inherit_attr_affinity(t, &how->cpus, &all))) {
+        how->has_cpus = true;
+        why = all ? why & ~(unsigned)WIRE_AFFINITY : why | WIRE_AFFINITY;
+    }
+    return why;
+}
+
+static void born_wired(struct g *g, int32_t kernel_tid) {
+    struct thread *t = thread_of(g);
+    t->tid = kernel_tid;
+    tcb_set_tid(t->tcb, kernel_tid);
+}
+
+/* It never runs. */
+static int create_failed(struct thread *t, int err) {
+    signal_thread_end(t);
+    atomic_store_explicit(&t->state, THREAD_EXITED, memory_order_relaxed);
+    g_free(t->g);
+    return err;
+}
+
+static __attribute__((noinline)) int start_unusual(struct thread *t, struct thread *creator,
+                                                   const struct create_attr *a) {
+    struct wire_how how = {0};
+    int err = 0;
+    unsigned why = wire_from_birth(t, creator, a, &how, &err);
+    if (wire_wants(t->start)) {
+        why |= WIRE_GO;
+        if (creator && !wire_self(WIRE_GO))
+            err = EAGAIN;
+    }
+    if (!why && !err) {
+        g_launch(t->g, t->tcb, tcb_stack_top(t->tcb), thread_main);
+        return 0;
+    }
+    t->wire = (uint8_t)(why | WIRE_BORN);
+    if (!err)
+        err = g_launch_wired(t->g, t->tcb, tcb_stack_top(t->tcb), thread_main, &how, born_wired);
+    return err ? create_failed(t, err) : 0;
+}
+
+/* Lets t run, as what it is to be. 0 or an errno: then t is gone. */
+static int thread_start(struct thread *t, struct thread *creator, const struct create_attr *a) {
+    if (unlikely(a->has_sched || a->cpus || (creator && creator->wire) || wire_wants(t->start)))
+        return start_unusual(t, creator, a);
+    g_launch(t->g, t->tcb, tcb_stack_top(t->tcb), thread_main);
     return 0;
 }
 
@@ -263,8 +406,7 @@ int thread_create(pthread_t *out, const pthread_attr_t *attr, void *(*start)(voi
     chaos_point("a create");
     /* *out is written before the thread runs, as glibc does: it may look at it. */
     *out = (pthread_t)t->tcb;
-    g_launch(t->g, t->tcb, tcb_stack_top(t->tcb), thread_main);
-    return 0;
+    return thread_start(t, creator, &a);
 }
 
 SHIM_API int shim_thread_create(pthread_t *out, const pthread_attr_t *attr, void *(*start)(void *),

@@ -36,6 +36,8 @@ $(TEST_BUILD)/progs/lib/%.so: tests/progs/lib/%.c
 $(TEST_BUILD)/progs/tls_linked: $(TEST_BUILD)/progs/lib/tls_dynamic.so
 $(TEST_BUILD)/progs/tls_linked: TEST_LDLIBS = $(TEST_BUILD)/progs/lib/tls_dynamic.so
 
+$(TEST_BUILD)/progs/x8_sanitizer: TEST_LDLIBS = -rdynamic
+
 $(TEST_BUILD)/progs/s5_unwind_through_handler: CXXFLAGS += -fnon-call-exceptions
 
 # The harness: see tests/child.h for why the library is never preloaded into it.

@@ -57,7 +57,8 @@ class Library:
         self.status = {f.name: f.enumval
                        for f in self.static("g_status", gdb.SYMBOL_STRUCT_DOMAIN).type.fields()}
         # Where a G in these states stands is for its M's registers to say.
-        self.on_m = {self.status[s] for s in ("G_RUNNING", "G_PARKING", "G_READIED", "G_SYSCALL")}
+        self.on_m = {self.status[s] for s in ("G_RUNNING", "G_PARKING", "G_READIED", "G_SYSCALL",
+                                               "G_WIRED")}
         self.dead = {self.status[s] for s in ("G_DEAD", "G_FREE")}
 
     def static(self, name, domain=gdb.SYMBOL_VAR_DOMAIN):
@@ -126,7 +127,8 @@ class Goroutine:
     def describe_state(self):
         """`waiting: cond 0x4040 <ready>`"""
         text = self.library.status_names[self.status]
-        if self.status == self.library.status["G_WAITING"]:
+        if self.status in (self.library.status["G_WAITING"],
+                           self.library.status["G_WIRED_WAITING"]):
             text += ": " + self.library.reason_names[int(self.w["reason"])]
             address = int(self.w["addr"])
             if address and address != int(self.w.address):  # a sleeper waits for itself
