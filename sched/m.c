@@ -66,7 +66,7 @@ static struct m *m_reuse(void) {
 struct m *m_get(void) {
     struct m *m = m_reuse();
     m = m ? m : m_new();
-    if (m && !m->stack && !(m->stack = stack_map(M_STACK))) {
+    if (m && ((!m->stack && !(m->stack = stack_map(M_STACK))) || !sched.host->m_prepare(m->ext))) {
         m_unget(m);
         return NULL;
     }

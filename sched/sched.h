@@ -51,6 +51,9 @@ struct sched_host {
     void (*g_exited)(struct g *g);
     /* Drops the thread identity at tp, of a free G. Template thread: may take libc's locks. */
     void (*identity_drop)(uintptr_t tp);
+    /* Gets the memory that the M with this ext needs, before its kernel thread is made. False: there
+     * is none. May be called again. */
+    bool (*m_prepare)(void *m_ext);
     /* First thing on a new M's own stack, with all signals blocked: nothing of the M is in use. */
     void (*m_started)(void);
     /* On a G without a section, or on the g0 of an M that holds no P: m_attention was called, or

@@ -432,10 +432,16 @@ struct inherit_saved *signal_m_inherit(void) {
 /* The frame the kernel makes (up to 11 KB with AMX), the trampoline, and a dump on SIGQUIT. */
 #define M_SIGNAL_STACK (64UL << 10)
 
-bool signal_m_stack(void) {
-    struct m_signals *ms = m_ext();
+bool signal_m_prepare(void *m_ext) {
+    struct m_signals *ms = m_ext;
     if (!ms->stack)
         ms->stack = mem_permanent(M_SIGNAL_STACK, 4096);
+    return ms->stack != NULL;
+}
+
+bool signal_m_stack(void) {
+    struct m_signals *ms = m_ext();
+    signal_m_prepare(ms); /* the first M was not prepared */
     stack_t ss = {.ss_sp = ms->stack, .ss_size = M_SIGNAL_STACK};
     stack_t old = {0};
     struct g *g = getg();

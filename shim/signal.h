@@ -58,6 +58,8 @@ void sig_queues_reset_child(void);
 void sigtimer_reset_child(void);
 uint64_t signal_reset_child(void);         /* blocks all; the mask that it is to have.. */
 void signal_child_ready(uint64_t blocked); /* ..from here on */
+/* sched_host.m_prepare: memory for an M's alternate stack. False: there is none. */
+bool signal_m_prepare(void *m_ext);
 /* On each M: its alternate stack. False: no memory. */
 bool signal_m_stack(void);
 /* A vfork's caller's, with the running M. In a section. */
@@ -138,8 +140,8 @@ uint64_t sig_process_pending(void);
 void sig_follow_all(uint64_t set);
 /* Gives on what the thread has of the process's signals in `set`. */
 void sig_retarget(struct thread *t, uint64_t set);
-/* Throws away what t, which does not run yet or any more, has pending. */
-void sig_drop_all(struct thread *t);
+/* t does not run yet or any more: gives on what it has of the process's, throws away its own. */
+void signal_thread_forget(struct thread *t);
 /* Before exec, with the caller's mask in the kernel: what is pending for it or the process and
  * blocked by it becomes pending for its kernel thread as well. Returns how many: for
  * sig_drop_copies. */

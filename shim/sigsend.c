@@ -445,12 +445,17 @@ uint64_t sig_process_pending(void) {
 
 void sig_retarget(struct thread *t, uint64_t set) { move_numbers(t, sig_pending(t) & set); }
 
-void sig_drop_all(struct thread *t) {
+static void sig_drop_all(struct thread *t) {
     siginfo_t info;
     lock_acquire(&sig_lock);
     while (sig_take_locked(t, UINT64_MAX, &info))
         continue;
     lock_release(&sig_lock);
+}
+
+void signal_thread_forget(struct thread *t) {
+    sig_retarget(t, UINT64_MAX);
+    sig_drop_all(t);
 }
 
 void signal_thread_end(struct thread *t) {
@@ -459,8 +464,7 @@ void signal_thread_end(struct thread *t) {
     atomic_store_explicit(&g_signals(t->g)->blocked, UINT64_MAX, memory_order_seq_cst);
     if (likely(!sig_pending(t)))
         return;
-    sig_retarget(t, UINT64_MAX);
-    sig_drop_all(t);
+    signal_thread_forget(t);
 }
 
 void sig_take_from_kernel(struct thread *t) {

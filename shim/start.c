@@ -84,7 +84,7 @@ static int thread_spawn_bare(int (*fn)(void *), void *arg, void *stack, size_t s
 
 static void m_started(void) {
     if (!signal_m_stack())
-        throw("m_started: no memory for a signal stack");
+        throw("m_started: no signal stack");
 }
 
 static const struct sched_host host = {
@@ -93,6 +93,7 @@ static const struct sched_host host = {
     .thread_spawn_bare = thread_spawn_bare,
     .g_exited = thread_exited,
     .identity_drop = tcb_drop,
+    .m_prepare = signal_m_prepare,
     .m_started = m_started,
     .attend = signal_attend,
     .preempt_m = preempt_m,

@@ -255,7 +255,6 @@ static void numbers(bool on_thread) {
         WANT(syscall(SYS_set_tid_address, &status), gettid());
         /* Who waits there would be where nobody looks. */
         FAILS(syscall(SYS_futex_waitv, NULL, 0, 0, NULL, 0), ENOSYS);
-        FAILS(syscall(SYS_set_robust_list, NULL, 24), ENOSYS);
     }
     timers();
 }
