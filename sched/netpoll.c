@@ -264,7 +264,7 @@ static void rescue_one(int fd, struct net_desc *d) {
         if (atomic_load_explicit(&d->side[dir].nwait, memory_order_relaxed) &&
             !(d->armed & (1 << dir)))
             waits |= (uint8_t)(1 << dir);
-    if (!waits)
+    if (!waits || d->armed & NET_NEXT)
         return;
     uint8_t seen = (uint8_t)(net_seq(d, NET_IN) * 16 + net_seq(d, NET_OUT) % 16);
     if (d->net_once == waits)

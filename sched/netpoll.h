@@ -31,12 +31,15 @@ struct net_side {
  *   odd   close or dup2 is about to end it: nobody may wait
  * A birth or close gives a value that the descriptor has not had before (it may repeat after 2^31
  * of them), so an event or a waiter of an earlier life is recognised. */
+#define NET_NEXT 4 /* in armed: by net_arm_next */
+#define NET_DIRS 3
+
 struct net_desc {
     _Atomic uint32_t tag;
     struct lock lock; /* armed, watches. Taken before a bucket of the parking lot */
     struct net_side side[2];
     struct net_watch *watches;
-    uint8_t armed;       /* NET_ARMED_*: what epoll has been told */
+    uint8_t armed;       /* what epoll has been told: 1 << dir; NET_NEXT: before each wait */
     uint8_t net_once;    /* bits 1 << dir: registered for one event by net_rescue */
     _Atomic uint8_t hup; /* peer's end, error or urgent data seen: a short read proves nothing */
     uint8_t rescue_seen; /* net_rescue's: low bits of both seq at the last look */
@@ -65,6 +68,11 @@ static inline uint32_t net_seq(struct net_desc *d, enum net_dir dir) {
  * counts as an event. 0, or the errno of epoll_ctl: EPERM (cannot be polled), ENOMEM, ENOSPC,
  * EMFILE... : the caller has to block in the kernel. EBADF also if tag is no longer d's. */
 int net_arm(struct net_desc *d, int fd, uint32_t tag, enum net_dir dir);
+
+/* The same for the next event only, to be asked for before each wait: for an epoll descriptor,
+ * which would else tell of each event in it, also while nobody waits for them, and wake the poller.
+ */
+int net_arm_next(struct net_desc *d, int fd, uint32_t tag, enum net_dir dir);
 
 /* Queues the caller's waiter, interruptible, if no event has come since seq was noted; NULL if one
  * has. Then lot_wait (or cancel_wait), then net_leave. G. */

@@ -90,7 +90,9 @@ static int net_start(void) {
 
 static void rearm(int fd, struct net_desc *d) {
     (void)fd;
-    if (!d->armed && !d->net_once)
+    bool waits = atomic_load_explicit(&d->side[NET_IN].nwait, memory_order_seq_cst) ||
+                 atomic_load_explicit(&d->side[NET_OUT].nwait, memory_order_seq_cst);
+    if (!d->armed && !d->net_once && !waits)
         return;
     lock_acquire(&d->lock);
     d->armed = d->net_once = 0;
@@ -124,10 +126,13 @@ static uint32_t epoll_interest(uint8_t dirs) {
 }
 
 /* 0 or -errno. A registration that is there already, maybe from an earlier life of the number whose
- * file another number keeps open, is changed: that reports the present state too. */
-static long control(int ep, int fd, uint32_t tag, uint32_t events) {
+ * file another number keeps open, is changed: that reports the present state too. again: there
+ * mostly is one. */
+static long control(int ep, int fd, uint32_t tag, uint32_t events, bool again) {
     struct epoll_event e = {.events = events, .data.u64 = (uint64_t)tag << 32 | (uint32_t)fd};
-    long r = sys(SYS_epoll_ctl, ep, EPOLL_CTL_ADD, fd, &e);
+    long r = again ? sys(SYS_epoll_ctl, ep, EPOLL_CTL_MOD, fd, &e) : -ENOENT;
+    if (r == -ENOENT)
+        r = sys(SYS_epoll_ctl, ep, EPOLL_CTL_ADD, fd, &e);
     return r == -EEXIST ? sys(SYS_epoll_ctl, ep, EPOLL_CTL_MOD, fd, &e) : r;
 }
 
@@ -136,7 +141,31 @@ static bool instance_lost(long r, int ep, int fd) {
     return (r == -EBADF && sys(SYS_fcntl, ep, F_GETFD) < 0) || (r == -EINVAL && fd != ep);
 }
 
-static int arm_slow(struct net_desc *d, int fd, uint32_t tag, uint8_t dirs, bool once) {
+enum arm {
+    ARM_EDGE, /* all events from now on */
+    ARM_ONCE, /* one, for net_rescue */
+    ARM_NEXT, /* one, unless all are reported anyway */
+};
+
+/* Tells the kernel. d->lock. 0 or -errno. */
+static long arm_locked(struct net_desc *d, int ep, int fd, uint32_t tag, uint8_t dirs,
+                       enum arm how) {
+    if (how == ARM_NEXT && (d->armed & dirs) == dirs)
+        return 0;
+    /* Before: the event can be there at once. */
+    d->net_once = how == ARM_ONCE ? dirs : 0;
+    uint32_t once = how != ARM_EDGE && !(d->armed & NET_DIRS) ? EPOLLONESHOT : 0;
+    long r = control(ep, fd, tag, epoll_interest(d->armed | dirs) | once, how == ARM_NEXT);
+    if (r)
+        d->net_once = 0;
+    else if (!once)
+        d->armed |= dirs;
+    else if (how == ARM_NEXT)
+        d->armed |= NET_NEXT;
+    return r;
+}
+
+static int arm_slow(struct net_desc *d, int fd, uint32_t tag, uint8_t dirs, enum arm how) {
     for (int tries = 0; tries < 3; tries++) {
         int ep = epoll_fd();
         if (ep < 0) {
@@ -148,15 +177,8 @@ static int arm_slow(struct net_desc *d, int fd, uint32_t tag, uint8_t dirs, bool
         lock_acquire(&d->lock);
         long r = -EBADF;
         bool ours = net_tag(d) == tag && !(tag & 1);
-        d->net_once = once ? dirs : 0; /* before: the event can be there at once */
-        if (ours && once)
-            r = control(ep, fd, tag, epoll_interest(dirs) | EPOLLONESHOT);
-        else if (ours)
-            r = control(ep, fd, tag, epoll_interest(d->armed | dirs));
-        if (!r && !once)
-            d->armed |= dirs;
-        else if (r)
-            d->net_once = 0;
+        if (ours)
+            r = arm_locked(d, ep, fd, tag, dirs, how);
         lock_release(&d->lock);
         if (!r || !ours || !instance_lost(r, ep, fd))
             return (int)-r;
@@ -168,14 +190,15 @@ static int arm_slow(struct net_desc *d, int fd, uint32_t tag, uint8_t dirs, bool
 int net_arm(struct net_desc *d, int fd, uint32_t tag, enum net_dir dir) {
     if (likely(d->armed & (1 << dir)))
         return 0;
-    return arm_slow(d, fd, tag, (uint8_t)(1 << dir), false);
+    return arm_slow(d, fd, tag, (uint8_t)(1 << dir), ARM_EDGE);
+}
+
+int net_arm_next(struct net_desc *d, int fd, uint32_t tag, enum net_dir dir) {
+    return arm_slow(d, fd, tag, (uint8_t)(1 << dir), ARM_NEXT);
 }
 
 void net_arm_once(struct net_desc *d, int fd, uint8_t dirs) {
-    if (!d->armed)
-        arm_slow(d, fd, net_tag(d), dirs, true);
-    else
-        arm_slow(d, fd, net_tag(d), dirs, false);
+    arm_slow(d, fd, net_tag(d), dirs, d->armed & NET_DIRS ? ARM_EDGE : ARM_ONCE);
 }
 
 /* ---- polling ---- */

@@ -283,6 +283,16 @@ static void finish_without_p(struct m *m, struct g *prev) {
     }
 }
 
+/* A G that has yielded is in the queue while the one in its place may go on for long: who hands a
+ * mutex over to one that then spins on something of the former's. */
+static inline void yielded_waits(void) {
+    if (sched.cfg.procs == 1)
+        return;
+    atomic_thread_fence(memory_order_seq_cst); /* submit, (2) */
+    if (unlikely(npidle()))
+        wakep();
+}
+
 void switch_finish(struct m *m) {
     m_signals_follow(m);
     struct g *prev = m->prev;
@@ -303,6 +313,7 @@ void switch_finish(struct m *m) {
     case FIN_YIELD:
         status_set(prev, G_RUNNABLE);
         runq_put(m->p, prev, false);
+        yielded_waits();
         break;
     case FIN_GLOBAL:
         status_set(prev, G_RUNNABLE);

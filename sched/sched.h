@@ -51,8 +51,8 @@ struct sched_host {
     void (*g_exited)(struct g *g);
     /* Drops the thread identity at tp, of a free G. Template thread: may take libc's locks. */
     void (*identity_drop)(uintptr_t tp);
-    /* Gets the memory that the M with this ext needs, before its kernel thread is made. False: there
-     * is none. May be called again. */
+    /* Gets the memory that the M with this ext needs, before its kernel thread is made. False:
+     * there is none. May be called again. */
     bool (*m_prepare)(void *m_ext);
     /* First thing on a new M's own stack, with all signals blocked: nothing of the M is in use. */
     void (*m_started)(void);
@@ -370,6 +370,16 @@ bool g_interrupt(struct g *g, bool for_signal);
 bool syscall_enter(void);
 /* The same for a call that is known to block long: gives the P away at once. */
 bool syscall_enter_block(void);
+
+/* What the calls from one place have lately been like: a zero-initialised static of the caller's.
+ * syscall_enter_habit keeps the P where they are mostly short, and gives it away at once where they
+ * mostly last and others wait. syscall_exit_habit learns, and ends the bracket. */
+struct call_habit {
+    _Atomic uint8_t slow; /* 0..HABIT_MAX, see syscall.c */
+};
+bool syscall_enter_habit(struct call_habit *h);
+void syscall_exit_habit(struct call_habit *h);
+bool habit_is_slow(const struct call_habit *h);
 /* Ends the bracket; nothing if the caller is in none. */
 void syscall_exit(void);
 /* Is the caller in a bracket: a signal handler, or libc's own code in it? */

@@ -55,6 +55,42 @@ bool syscall_enter_block(void) {
     return true;
 }
 
+/* ---- habits ----
+ * A call that lasts keeps others from the P until sysmon comes, some 50 us; giving the P away for a
+ * call that does not last costs a fifth of that. So the P is given away where one call in five or
+ * more is slow: each adds HABIT_STEP, each other one takes 1 away. */
+#define HABIT_STEP 4
+#define HABIT_GIVES 16 /* four slow calls in a row, to begin with */
+#define HABIT_MAX 64   /* as many short ones forget it */
+/* Longer than a hand-over costs: about 20 us, in arch_cycles of 2-3 GHz. */
+#define HABIT_SLOW_CYCLES 50000
+
+bool habit_is_slow(const struct call_habit *h) {
+    return atomic_load_explicit(&h->slow, memory_order_relaxed) >= HABIT_GIVES;
+}
+
+bool syscall_enter_habit(struct call_habit *h) {
+    if (likely(!habit_is_slow(h)))
+        return syscall_enter();
+    struct p *p = p_self();
+    return p && p_has_work(p) ? syscall_enter_block() : syscall_enter();
+}
+
+/* A lost update is a call not learned from. */
+static void habit_learn(struct call_habit *h, bool slow) {
+    uint32_t was = atomic_load_explicit(&h->slow, memory_order_relaxed);
+    uint32_t now = slow ? was + HABIT_STEP : was ? was - 1 : 0;
+    if (now != was && now <= HABIT_MAX)
+        atomic_store_explicit(&h->slow, (uint8_t)now, memory_order_relaxed);
+}
+
+void syscall_exit_habit(struct call_habit *h) {
+    struct g *g = getg();
+    if (g && status_of(g) == G_SYSCALL)
+        habit_learn(h, arch_cycles() - g->w.since > HABIT_SLOW_CYCLES);
+    syscall_exit();
+}
+
 /* Came back without a P: takes an idle one, else waits on the global queue without an M. */
 __attribute__((noinline)) void g_get_p(struct g *g) {
     struct m *m = g->m;

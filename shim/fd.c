@@ -204,7 +204,7 @@ bool io_begin(struct io *io, int fd, enum net_dir dir, bool cancels) {
     io->tag = net_tag(d);
     io->cancels = cancels;
     io->restarts = true;
-    io->woken = io->timed = false;
+    io->woken = io->timed = io->next_only = false;
     io->mark = signal_mark();
     io->deadline = TIME_FOREVER;
     return io->kind != FD_UNKNOWN;
@@ -300,7 +300,8 @@ bool io_park(struct io *io, long *r) {
         return true;
     }
     if (!pair_tells(d)) {
-        int err = net_arm(d, io->fd, io->tag, io->dir);
+        int err = io->next_only ? net_arm_next(d, io->fd, io->tag, io->dir)
+                                : net_arm(d, io->fd, io->tag, io->dir);
         if (err == EBADF)
             return true; /* closed: the tag has changed, or the next try says so */
         if (err) {

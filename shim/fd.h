@@ -122,10 +122,11 @@ struct io {
     enum net_dir dir;
     enum fd_kind kind;
     uint32_t tag, seq;
-    bool cancels;  /* is the call a cancellation point? */
-    bool restarts; /* does SA_RESTART apply? */
-    bool woken;    /* holds the token of an event */
-    bool timed;    /* deadline is set */
+    bool cancels;   /* is the call a cancellation point? */
+    bool restarts;  /* does SA_RESTART apply? */
+    bool woken;     /* holds the token of an event */
+    bool timed;     /* deadline is set */
+    bool next_only; /* asks for an event before each wait: an epoll descriptor */
     uint64_t mark;
     uint64_t deadline;
 };

@@ -15,6 +15,7 @@
 #include <sys/random.h>
 #include <sys/sem.h>
 #include <sys/sendfile.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
 #include <termios.h>
@@ -24,7 +25,32 @@
 
 typedef const struct iovec *iov;
 
-KEEP(ssize_t, pread, (int fd, void *b, size_t n, off_t at), (fd, b, n, at))
+/* Where reads have lately waited for the disk, the page cache is asked first, and the P given away
+ * before a wait. A file can end, or the cache have a part only: then the rest is read as usual. */
+static ssize_t pread_slow(struct call_habit *h, int fd, char *b, size_t n, off_t at) {
+    struct iovec v = {b, n};
+    cancel_test();
+    ssize_t got = sys(SYS_preadv2, fd, &v, 1, at, 0, RWF_NOWAIT);
+    if (got == (ssize_t)n)
+        return got;
+    if (got < 0)
+        got = 0;
+    ssize_t r = got ? LIBC_CALL(next(pread)(fd, b + got, n - (size_t)got, at + got))
+                    : BRACKETED(syscall_enter_block(), syscall_exit_habit(h), true,
+                                next(pread)(fd, b, n, at));
+    return r >= 0 ? got + r : got ? got : r;
+}
+
+SHIM_API ssize_t shim_pread(int fd, void *b, size_t n, off_t at) {
+    static struct call_habit habit;
+    if (!getg())
+        return next(pread)(fd, b, n, at);
+    if (unlikely(habit_is_slow(&habit)) && at >= 0)
+        return pread_slow(&habit, fd, b, n, at);
+    return BRACKETED(syscall_enter_habit(&habit), syscall_exit_habit(&habit), true,
+                     next(pread)(fd, b, n, at));
+}
+
 KEEP(ssize_t, pwrite, (int fd, const void *b, size_t n, off_t at), (fd, b, n, at))
 KEEP(ssize_t, preadv, (int fd, iov v, int n, off_t at), (fd, v, n, at))
 KEEP(ssize_t, pwritev, (int fd, iov v, int n, off_t at), (fd, v, n, at))

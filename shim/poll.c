@@ -313,6 +313,7 @@ static long epoll_parked(struct io *io, struct epoll_event *ev, int n, uint64_t 
     long r;
     io->deadline = deadline;
     io->restarts = false;
+    io->next_only = true;
     do {
         io_note(io);
         do

@@ -47,29 +47,35 @@ static inline void *next_get(enum next_id id) {
 }
 #define next(name) ((__typeof__(name) *)next_get(NEXT_##name))
 
-/* A call of libc's that may block, from a goroutine: the P is kept until sysmon takes it, or
- * (_BLOCK) given away at once. errno survives. Signals that interrupt the kernel thread may be
- * another G's: a call fails with EINTR only if a handler of this one has run. libc acts on a
- * cancellation request inside it; the personality then ends the bracket while the frame is unwound.
+/* A call of libc's that may block, from a goroutine: the P is kept until sysmon takes it, unless
+ * the calls from there have mostly lasted (habit), or (_BLOCK) given away at once. errno survives.
+ * Signals that interrupt the kernel thread may be another G's: a call fails with EINTR only if a
+ * handler of this one has run. libc acts on a cancellation request inside it; the personality then
+ * ends the bracket while the frame is unwound.
  */
-#define BRACKETED(enter, restarts, call)                                                           \
+#define BRACKETED(enter, exit, restarts, call)                                                     \
     ({                                                                                             \
         ARCH_ON_UNWIND(bracket_personality);                                                       \
         uint64_t mark_ = signal_mark();                                                            \
         __typeof__(call) r_;                                                                       \
         do {                                                                                       \
-            bool outer_ = enter();                                                                 \
+            bool outer_ = (enter);                                                                 \
             r_ = (call);                                                                           \
             if (likely(outer_))                                                                    \
-                syscall_exit();                                                                    \
+                exit;                                                                              \
         } while (unlikely((long)r_ == -1) && errno == EINTR && !signal_ends(mark_, restarts));     \
         r_;                                                                                        \
     })
-#define LIBC_CALL(call) BRACKETED(syscall_enter, true, call)
-#define LIBC_CALL_BLOCK(call) BRACKETED(syscall_enter_block, true, call)
+#define BRACKETED_BY_HABIT(restarts, call)                                                         \
+    ({                                                                                             \
+        static struct call_habit habit_;                                                           \
+        BRACKETED(syscall_enter_habit(&habit_), syscall_exit_habit(&habit_), restarts, call);      \
+    })
+#define LIBC_CALL(call) BRACKETED_BY_HABIT(true, call)
+#define LIBC_CALL_BLOCK(call) BRACKETED(syscall_enter_block(), syscall_exit(), true, call)
 /* For calls that end with EINTR after any handler, whatever SA_RESTART says (signal(7)). */
-#define LIBC_CALL_EINTR(call) BRACKETED(syscall_enter, false, call)
-#define LIBC_CALL_BLOCK_EINTR(call) BRACKETED(syscall_enter_block, false, call)
+#define LIBC_CALL_EINTR(call) BRACKETED_BY_HABIT(false, call)
+#define LIBC_CALL_BLOCK_EINTR(call) BRACKETED(syscall_enter_block(), syscall_exit(), false, call)
 
 /* ---- settings ---- */
 

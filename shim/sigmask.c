@@ -47,8 +47,8 @@ void signal_thread_start(struct thread *t, const uint64_t *blocked) {
     if (blocked && set)
         sig_catch(set);
     struct g_signals *s = g_signals(t->g);
-    /* Sent to the thread that had this G before, which had ended; the process's may still be on their
-     * way from there to somebody else (route_to). */
+    /* Sent to the thread that had this G before, which had ended; the process's may still be on
+     * their way from there to somebody else (route_to). */
     if (unlikely(sig_pending(t)))
         signal_thread_forget(t);
     atomic_store_explicit(&s->blocked, set, memory_order_seq_cst);

@@ -4,6 +4,8 @@
  */
 #include "check.h"
 
+#include <stddef.h>
+
 #include <immintrin.h>
 #include <signal.h>
 
