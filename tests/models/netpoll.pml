@@ -4,10 +4,12 @@
  * net_event, net_deliver, net_pass, net_close_begin, net_close_end; netpoll_epoll.c: arm_slow;
  * shim/fd.c: io_park, after_wait, io_end. One direction of one descriptor.
  *
- * READERS Gs take one unit each; with -DGIVES_UP a woken one may be interrupted before. WRITES units come, each by a write whose kernel part and event are separate steps: by epoll (edge-triggered: one
- * event for any number of changes, told by whoever polls), or with -DPAIR by the writer itself. The
- * count of waiters and seq are changed by locked instructions, so the model's memory is in order. That
- * net_close_end tells (QUIET_END) is for polls that have begun to watch in between.
+ * READERS Gs take one unit each; with -DGIVES_UP a woken one may be interrupted before. WRITES units
+ * come, each by a write whose kernel part and event are separate steps: by epoll (edge-triggered: one
+ * event for any number of changes, told by whoever polls; with -DNEXT for one event after each
+ * net_arm_next), or with -DPAIR by the writer itself. The count of waiters and seq are changed by
+ * locked instructions, so the model's memory is in order. That net_close_end tells (QUIET_END) is
+ * for polls that have begun to watch in between.
  *
  * holds: -DREADERS=2 -DWRITES=2
  * holds: -DREADERS=3 -DWRITES=1 -DPAIR
@@ -15,6 +17,11 @@
  * holds: -DREADERS=3 -DWRITES=1 -DPAIR -DGIVES_UP
  * holds: -DREADERS=2 -DWRITES=1 -DCLOSE
  * holds: -DREADERS=2 -DWRITES=1 -DCLOSE -DQUIET_END
+ * holds: -DREADERS=2 -DWRITES=2 -DNEXT
+ * holds: -DREADERS=2 -DWRITES=1 -DNEXT -DCLOSE
+ * fails: -DREADERS=2 -DWRITES=2 -DNEXT -DNO_PASS | (readable&&  one event stands for two units
+ * fails: -DREADERS=1 -DWRITES=1 -DNEXT -DARM_BLIND | (readable&&  the next event only, and no look at what is there
+ * fails: -DREADERS=2 -DWRITES=2 -DNEXT -DARM_KEPT | (readable&&  not asked for again before the next wait
  * fails: -DREADERS=1 -DWRITES=1 -DNO_SEQ | (readable&&  waiter (5) left out
  * fails: -DREADERS=1 -DWRITES=1 -DPAIR -DNOTE_LATE | (readable&&  waiter (1) after (2)
  * fails: -DREADERS=1 -DWRITES=1 -DARM_BLIND | (readable&&  (3): a state that has come up since (2) is not told
@@ -137,7 +144,10 @@ retry:
             if
             :: tag != life || closed -> again = true
             :: else ->
-                armed = true; in_epoll = true;
+#if !defined NEXT || defined ARM_KEPT
+                armed = true;
+#endif
+                in_epoll = true;
 #ifndef ARM_BLIND
                 edge = edge || readable
 #endif
@@ -207,7 +217,11 @@ proctype writer() {
 proctype poller() {
     byte who;
     do
-    :: atomic { edge -> edge = false };
+    :: atomic { edge -> edge = false
+#ifdef NEXT
+            ; in_epoll = false
+#endif
+        };
         event(false)
     od
 }
