@@ -272,7 +272,6 @@ int sched_start(const struct sched_config *cfg, const struct sched_host *host, u
     g->id = atomic_fetch_add(&sched.next_gid, 1);
     signals_start();
     atomic_store(&m_wanted, WANTED); /* the spare */
-    helper_block_signals();          /* the new thread takes none from its first instruction on */
     err = host->thread_spawn(template_thread, NULL, template_stack, HELPER_STACK, NULL);
     /* Here, not by the template thread, which may have to wait for a lock that only sysmon helps
      * to get free (m_rescue). */
@@ -280,7 +279,6 @@ int sched_start(const struct sched_config *cfg, const struct sched_host *host, u
         atomic_store(&sysmon_later, sysmon_stack);
         m_need_more();
     }
-    kernel_mask_set(&m->sigmask);
     if (err)
         return err;
     m->curg = g;

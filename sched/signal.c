@@ -14,10 +14,10 @@
  * after the sender's store. The kernel's interruption of an M whose G has changed meanwhile is for
  * nothing and harmless; in a section it only notes itself (m->attention).
  *
- * The kernel's masks. An M blocks `unwanted`: at first what the first thread blocked. When a G
- * begins to want one of these, the M on which it runs takes it at once, so there always is one
- * kernel thread that does; the others follow when a G that may want it comes in. What is in no M's
- * mask and wanted by nobody is kept by the layer above when it comes.
+ * The kernel's masks. An M blocks `unwanted`: at first everything (sched_start). When a G begins
+ * to want one of these, the M on which it runs takes it at once, so there always is one kernel
+ * thread that does; the others follow when a G that may want it comes in. What is in no M's mask
+ * and wanted by nobody is kept by the layer above when it comes.
  */
 #include "sched/runtime.h"
 

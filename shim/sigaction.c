@@ -142,10 +142,22 @@ void sig_default_now(int sig) {
 
 /* ---- start and fork ---- */
 
+/* From signal_take to signal_open the trampoline is there and what it works with (signal_pid, the
+ * first thread, its G) is not. Another process may send at any time, and a trampoline that ran then
+ * would take us for a fork's child. So in between no thread with a G or an M takes any:
+ *   1. signal_take blocks all on the first thread before the first trampoline is in the kernel;
+ *   2. signals_start finds that mask and makes it what nobody wants, and threads are born with all
+ *      blocked: so an M that the template thread makes meanwhile blocks all as well (m_started);
+ *   3. signal_open, with all in place and announced (`started`), wants what the program let
+ *      through: so the first M takes it, and what has come meanwhile; the others follow when a G
+ *      comes in on them (sched/signal.c).
+ * Threads of libc's have no G: there the handlers run as before. */
+static uint64_t mask_at_start; /* the first thread's */
+
 void signal_take(void) {
-    uint64_t blocked = 0;
-    sys(SYS_rt_sigprocmask, SIG_BLOCK, NULL, &blocked, sizeof blocked);
-    caught = blocked & ~SIG_UNBLOCKABLE;
+    uint64_t all = ~SIG_RESERVED;
+    sys(SYS_rt_sigprocmask, SIG_BLOCK, &all, &mask_at_start, sizeof all);
+    caught = mask_at_start & ~SIG_UNBLOCKABLE;
     if (sigquit_dumps)
         caught |= sig_bit(SIGQUIT);
     lock_acquire(&sig_lock);
@@ -164,19 +176,25 @@ void signal_take(void) {
 
 void signal_start(void) {
     struct thread *t = thread_self();
-    atomic_store(&g_signals(t->g)->blocked, signals_unwanted());
-    signals_want(SIG_SYNC);
+    atomic_store(&g_signals(t->g)->blocked, mask_at_start & ~SIG_UNBLOCKABLE);
     signal_pid = (int32_t)sys(SYS_getpid);
     signal_virtual = true;
     sig_take_from_kernel(t);
 }
 
-void signal_give_back(void) {
+void signal_open(void) { signals_want(~mask_at_start | SIG_SYNC); }
+
+static void give_back(void) {
     for (int sig = 1; sig <= NSIG_KERNEL; sig++)
         if (!(SIG_UNBLOCKABLE & sig_bit(sig)) &&
             (sig_has_handler(&sig_actions[sig]) || (caught | caught_ignored) & sig_bit(sig)))
             kernel_restore(sig);
     caught = caught_ignored = 0;
+}
+
+void signal_untake(void) {
+    give_back();
+    sys(SYS_rt_sigprocmask, SIG_SETMASK, &mask_at_start, NULL, sizeof mask_at_start);
 }
 
 /* In the child, single-threaded, before its G is gone. A signal that comes meanwhile must not find
@@ -189,7 +207,7 @@ uint64_t signal_reset_child(void) {
     sys(SYS_rt_sigprocmask, SIG_SETMASK, &all, NULL, sizeof all);
     sig_lock = (struct lock){0};
     signal_virtual = false;
-    signal_give_back();
+    give_back();
     sig_queues_reset_child();
     sigtimer_reset_child();
     sigwait_reset_child();

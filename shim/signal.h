@@ -48,11 +48,13 @@ static inline bool signal_own(void) {
     return likely(signal_virtual) && !((t = thread_self()) && t->vforked);
 }
 
-/* At the runtime's start, on the first thread, in this order: before there is a G, takes over the
- * actions that the kernel has (signal_give_back: undoes it); then, on its G, the masks. */
+/* At the runtime's start, on the first thread, in this order: before there is a G, blocks all in the
+ * kernel and takes over the actions that it has (signal_untake: undoes both); then, on its G, what it
+ * blocks and what was pending for it; when all is in place, lets signals come, whose handlers run. */
 void signal_take(void);
-void signal_give_back(void);
+void signal_untake(void);
 void signal_start(void);
+void signal_open(void);
 /* In a fork's child. */
 void sig_queues_reset_child(void);
 void sigtimer_reset_child(void);
@@ -147,7 +149,8 @@ void signal_thread_forget(struct thread *t);
  * sig_drop_copies. */
 int sig_copy_to_kernel(struct thread *t);
 void sig_drop_copies(int n);
-/* At the runtime's start: what is pending for the first kernel thread alone is its G's. */
+/* At the runtime's start: what its G blocks and is pending for the first kernel thread alone is its
+ * G's. */
 void sig_take_from_kernel(struct thread *t);
 /* t has got sig in its pending bits: see that it notices. */
 void sig_wake(struct thread *t, int sig);

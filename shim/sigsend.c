@@ -470,9 +470,10 @@ void signal_thread_end(struct thread *t) {
 void sig_take_from_kernel(struct thread *t) {
     static const struct timespec now;
     uint64_t set = 0;
-    siginfo_t info;
+    siginfo_t info = {0};
     int sig;
     sys(SYS_rt_sigpending, &set, sizeof set);
+    set &= sig_blocked(t); /* the others come to the trampoline */
     while (set && (sig = (int)sys(SYS_rt_sigtimedwait, &set, &info, &now, sizeof set)) > 0) {
         nodes_reserve();
         lock_acquire(&sig_lock);

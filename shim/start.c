@@ -188,7 +188,7 @@ static bool start(void) {
     if (!err)
         err = sched_start(&cfg, &host, g0_tp, lo, (void *)tcb_stack_top(g0_tp));
     if (err) {
-        signal_give_back();
+        signal_untake();
         complain("cannot start (%s): running on the system's threads", strerrorname_np(err));
         return false;
     }
@@ -219,6 +219,8 @@ bool runtime_start(void) {
             settings.off = true;
         atomic_store_explicit(&started, ok ? RUNS : CANNOT, memory_order_release);
         futex_wake(&started, INT32_MAX);
+        if (ok)
+            signal_open();
         return ok;
     }
     while ((s = atomic_load_explicit(&started, memory_order_acquire)) == STARTING)
