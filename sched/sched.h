@@ -87,8 +87,8 @@ struct sched_config {
 /* Makes the calling thread (which must have no G) the first goroutine, creates g0, the Ps, the
  * template thread, sysmon and a spare M. g0_tp: a thread identity for the first kernel thread's
  * g0, whose stack is [g0_lo, g0_hi). The caller has blocked all signals but never_blocked: so the
- * new threads take none from their first instruction on, and Ms none before signals_want says which.
- * Returns 0 or an errno; after an error nothing is changed but memory. */
+ * new threads take none from their first instruction on, and Ms none before signals_want says
+ * which. Returns 0 or an errno; after an error nothing is changed but memory. */
 int sched_start(const struct sched_config *cfg, const struct sched_host *host, uintptr_t g0_tp,
                 void *g0_lo, void *g0_hi);
 

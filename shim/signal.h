@@ -48,9 +48,10 @@ static inline bool signal_own(void) {
     return likely(signal_virtual) && !((t = thread_self()) && t->vforked);
 }
 
-/* At the runtime's start, on the first thread, in this order: before there is a G, blocks all in the
- * kernel and takes over the actions that it has (signal_untake: undoes both); then, on its G, what it
- * blocks and what was pending for it; when all is in place, lets signals come, whose handlers run. */
+/* At the runtime's start, on the first thread, in this order: before there is a G, blocks all in
+ * the kernel and takes over the actions that it has (signal_untake: undoes both); then, on its G,
+ * what it blocks and what was pending for it; when all is in place, lets signals come, whose
+ * handlers run. */
 void signal_take(void);
 void signal_untake(void);
 void signal_start(void);
