@@ -9,9 +9,12 @@
  *           sleeps past the new deadline: wakes it (poller_break).
  *   poller: (1) claims poll_until, notes poll_seq, (2) stores poll_until (seq_cst), (3) reads all
  *           timer0 once more, (4) sleeps: on poll_seq being what it noted, or in epoll, where the
- *           eventfd stays readable until the poller itself has read it.
- * Either the adder sees poll_until, or the poller sees timer0. A netpoller that starts while the
- * poller sleeps on the futex breaks it like an adder.
+ *           eventfd stays readable until the poller itself has read it, (5) reads it and lowers
+ *           `breaking`, (6) stores 0 in poll_until.
+ * Either the adder sees poll_until, or the poller sees timer0. An adder that finds `breaking`
+ * raised does not write: the poller whose break that is has not come to (6), so who polls next does
+ * (3) after it. With (6) before (5) the next poller could be asleep when the break was taken away.
+ * A netpoller that starts while the poller sleeps on the futex breaks it like an adder.
  *
  * poll_until: 0 nobody polls; CLAIMED a poller is about to; else the time it sleeps until.
  */
@@ -38,9 +41,9 @@ bool poller_wait(struct net_batch *b) {
         net_poll(b, until ? until : 1);
     else if (until != TIME_FOREVER)
         futex_sleep(&sched.poll_seq, seq, until);
-    atomic_store_explicit(&sched.poll_until, 0, memory_order_seq_cst);
     if (net_batch_broken(b))
-        net_break_seen();
+        net_break_seen(); /* poller, (5) */
+    atomic_store_explicit(&sched.poll_until, 0, memory_order_seq_cst);
     return true;
 }
 

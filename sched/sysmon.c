@@ -168,13 +168,21 @@ static bool look_at(struct p *p, struct look *l, uint64_t now) {
     return found;
 }
 
+/* Where all queues are long, more Gs would only wait elsewhere: in the global queue, out of turn. */
+static bool some_p_has_room(void) {
+    for (uint32_t i = 0; i < sched.cfg.procs; i++)
+        if (runq_has_room(&sched.allp[i]))
+            return true;
+    return false;
+}
+
 /* Events that nobody has looked for: if a P is idle, an M becomes the poller; if all run long, the
  * Gs are queued for them. And the waits that nobody but us may end. */
 static void look_at_net(uint64_t now) {
     if (net_poll_due(idle_ps() ? NET_IDLE_CYCLES : NET_BUSY_CYCLES)) {
         if (idle_ps())
             wakep();
-        else
+        else if (some_p_has_room())
             net_poll_now();
     }
     if (now - rescued_at >= RESCUE_NS) {
