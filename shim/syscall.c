@@ -133,12 +133,18 @@ static bool thread_call(long nr, long a, long b, long c, long d, long e, long *r
 
 /* What is shared between processes has to be known at any time (mapping.c). */
 static bool mapping_call(long nr, long a, long b, long c, long d, long e, long f, long *r) {
+    bool shared;
     switch (nr) {
     case SYS_mmap:
-        *r = (long)shim_mmap((void *)a, (size_t)b, (int)c, (int)d, (int)e, f);
+        /* Not by the next mmap: that may be an allocator's, which calls the kernel by number. */
+        *r = next(syscall)(SYS_mmap, a, b, c, d, e, f);
+        mapping_note_mmap((void *)*r, (size_t)b, (int)d);
         return true;
     case SYS_mremap:
-        *r = (long)shim_mremap((void *)a, (size_t)b, (size_t)c, (int)d, (void *)e);
+        shared = mapping_is_shared((uintptr_t)a);
+        *r = next(syscall)(SYS_mremap, a, b, c, d, e);
+        if (*r != -1 && shared)
+            mapping_note_shared((void *)*r, (size_t)c);
         return true;
     case SYS_shmat:
         *r = (long)shim_shmat((int)a, (const void *)b, (int)c);
