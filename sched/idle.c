@@ -2,7 +2,7 @@
  *
  * When an M finds no work it gives back its P. One of the idle Ms, the poller, then sleeps until
  * the earliest deadline of all Ps, in epoll once there is a netpoller, else on a futex; the others
- * sleep until startm wakes them (proc.c, stopm).
+ * sleep until startm wakes them (wake.c, stopm).
  *
  * No deadline is missed:
  *   adder:  (1) puts the deadline into a heap (timer0, seq_cst), (2) reads poll_until; if a poller

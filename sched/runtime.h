@@ -369,7 +369,12 @@ void slot_drop(struct g *g);                  /* unmaps a stack that belongs to 
 void runq_put(struct p *p, struct g *g, bool next);
 struct g *runq_get(struct p *p, bool *inherit);
 bool runq_empty(struct p *p);
-bool runq_has_room(struct p *p); /* for what a steal brings. Owner of p only */
+bool runq_has_room(struct p *p); /* for what a steal brings; sure only for p's owner */
+/* The ring alone, without runnext. */
+static inline bool ring_empty(struct p *p) {
+    return atomic_load_explicit(&p->runqhead, memory_order_relaxed) ==
+           atomic_load_explicit(&p->runqtail, memory_order_relaxed);
+}
 struct g *runq_steal(struct p *p, struct p *victim, bool take_next);
 void globq_put_locked(struct g *g);
 struct g *globq_get_locked(struct p *p, uint32_t max);
@@ -382,18 +387,29 @@ void queue_runnable(struct g *g);                   /* status RUNNABLE, in no qu
 void queue_new(struct g *g);                        /* the same for one that has never run */
 void sched_switch(struct g *from, enum finish fin); /* away from a G: to the next one */
 void switch_finish(struct m *m);                    /* first thing on the incoming side */
+void m_loop(struct m *m);  /* returns when the G to which m was wired has ended */
+bool sched_by_clock(void); /* false: a seed is to decide, not the clock (chaos with one P) */
+uint64_t rng_next(struct p *p);
+
+/* wake.c */
+static inline uint32_t npidle(void) {
+    return atomic_load_explicit(&sched.npidle, memory_order_seq_cst);
+}
 void wakep(void);
 void startm(struct p *p, bool spinning);
 void handoffp(struct p *p);
+bool stopm(struct m *m); /* false: m has been wired */
+void become_spinning(struct m *m);
+void reset_spinning(struct m *m);
+bool take_idle_p(struct m *m); /* true: m has one now */
 void m_acquire_p(struct m *m, struct p *p);
+struct p *m_release_p(struct m *m);
 struct p *pidle_get_locked(void);
 void pidle_put_locked(struct p *p);
-void m_loop(struct m *m); /* returns when the G to which m was wired has ended */
 bool m_needed(void);
 bool any_queued(void); /* is there a G that an idle M should fetch? */
 bool p_has_work(struct p *p);
-bool sched_by_clock(void); /* false: a seed is to decide, not the clock (chaos with one P) */
-uint64_t rng_next(struct p *p);
+#define LINGER_CREDIT_MAX 8 /* see linger in proc.c */
 
 /* wired.c */
 /* On g0: the life of an M that is wired. False: its G has ended; true: it is wired no more. */

@@ -99,16 +99,10 @@ __attribute__((noinline)) void g_get_p(struct g *g) {
         return;
     }
     m->p = NULL;
-    lock_acquire(&sched.lock);
-    struct p *p = pidle_get_locked();
-    lock_release(&sched.lock);
-    if (p) {
-        m_acquire_p(m, p);
+    if (take_idle_p(m))
         status_set(g, G_RUNNING);
-        sysmon_wake();
-    } else {
+    else
         sched_switch(g, FIN_NO_P);
-    }
 }
 
 void syscall_exit(void) {

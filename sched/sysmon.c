@@ -4,7 +4,7 @@
  * - asks a G that has run for 10 ms while others wait to yield, and if it does not, interrupts it
  *   (preempt_running),
  * - takes the P of an M that sleeps in the kernel without having said so (unseen.c),
- * - wakes an M for a queue that stood still (the net under proc.c's wake-up rule) and for
+ * - wakes an M for a queue that stood still (the net under wake.c's rule) and for
  *   deadlines that nobody fired,
  * - looks for events that nobody looks for, and after waits that epoll knows nothing of,
  * - prints the schedule trace.
@@ -56,8 +56,6 @@ struct look {
 static struct look *looks;
 static uint64_t rescued_at;
 
-static uint32_t idle_ps(void) { return atomic_load_explicit(&sched.npidle, memory_order_seq_cst); }
-
 /* Takes p from a G that stays in its system call. Go's rule, retake: after one tick if there is
  * work for p or nobody idle or spinning to do new work; after 10 ms always, so that p becomes idle
  * and sysmon can sleep. */
@@ -68,7 +66,7 @@ static bool retake_syscall(struct p *p, struct look *l, uint64_t now) {
         l->sys_since = now;
         return false;
     }
-    bool wanted = !runq_empty(p) || idle_ps() + atomic_load(&sched.nmspinning) == 0;
+    bool wanted = !runq_empty(p) || npidle() + atomic_load(&sched.nmspinning) == 0;
     if (!(wanted && sched_by_clock()) && now - l->sys_since < SLICE_NS)
         return false;
     if (!atomic_compare_exchange_strong_explicit(&p->sysword, &w, w + 1, memory_order_acq_rel,
@@ -160,7 +158,7 @@ static bool look_at(struct p *p, struct look *l, uint64_t now) {
         found = !l->asked_since || now < l->asked_since + GRACE_NS;
     }
     uint64_t switches = atomic_load_explicit(&p->counter[CNT_SWITCH], memory_order_relaxed);
-    if (switches == l->switches && idle_ps() && !runq_empty(p)) {
+    if (switches == l->switches && npidle() && !runq_empty(p)) {
         wakep();
         found = true;
     }
@@ -168,7 +166,8 @@ static bool look_at(struct p *p, struct look *l, uint64_t now) {
     return found;
 }
 
-/* Where all queues are long, more Gs would only wait elsewhere: in the global queue, out of turn. */
+/* Where all queues are long, more Gs would only wait elsewhere: in the global queue, out of turn.
+ */
 static bool some_p_has_room(void) {
     for (uint32_t i = 0; i < sched.cfg.procs; i++)
         if (runq_has_room(&sched.allp[i]))
@@ -179,8 +178,8 @@ static bool some_p_has_room(void) {
 /* Events that nobody has looked for: if a P is idle, an M becomes the poller; if all run long, the
  * Gs are queued for them. And the waits that nobody but us may end. */
 static void look_at_net(uint64_t now) {
-    if (net_poll_due(idle_ps() ? NET_IDLE_CYCLES : NET_BUSY_CYCLES)) {
-        if (idle_ps())
+    if (net_poll_due(npidle() ? NET_IDLE_CYCLES : NET_BUSY_CYCLES)) {
+        if (npidle())
             wakep();
         else if (some_p_has_room())
             net_poll_now();
@@ -198,7 +197,7 @@ static bool look_at_all(uint64_t now) {
     look_at_net(now);
     found |= m_rescue(now);
     uint64_t next = timers_next();
-    if (next < now && now - next > SLICE_NS && idle_ps())
+    if (next < now && now - next > SLICE_NS && npidle())
         wakep();
     return found;
 }
@@ -225,11 +224,11 @@ static bool rescue_is_due(uint64_t now) {
 /* Sleeps until a P is taken from idle. sysmon_asleep and npidle are a Dekker pair: whoever takes
  * the last idle P lowers npidle (seq_cst) and then reads sysmon_asleep. */
 static bool deep_sleep(uint64_t now) {
-    if (sched.cfg.schedtrace_ms || idle_ps() != sched.cfg.procs || m_rescue(now) ||
+    if (sched.cfg.schedtrace_ms || npidle() != sched.cfg.procs || m_rescue(now) ||
         rescue_is_due(now))
         return false;
     atomic_store_explicit(&sched.sysmon_asleep, 1, memory_order_seq_cst);
-    if (idle_ps() == sched.cfg.procs)
+    if (npidle() == sched.cfg.procs)
         while (atomic_load_explicit(&sched.sysmon_asleep, memory_order_seq_cst))
             futex_sleep(&sched.sysmon_asleep, 1, FUTEX_FOREVER);
     atomic_store_explicit(&sched.sysmon_asleep, 0, memory_order_relaxed);

@@ -76,6 +76,12 @@ void mapping_note_mmap(const void *at, size_t size, int flags) {
         mapping_note_shared(at, size);
 }
 
+/* A shared mapping that grows or moves is still shared. */
+void mapping_note_mremap(bool shared, const void *at, size_t size) {
+    if (at != MAP_FAILED && shared)
+        mapping_note_shared(at, size);
+}
+
 SHIM_API void *shim_mmap(void *at, size_t size, int prot, int flags, int fd, off_t off) {
     void *p = next(mmap)(at, size, prot, flags, fd, off);
     mapping_note_mmap(p, size, flags);
@@ -90,11 +96,9 @@ SHIM_API void *shim_shmat(int id, const void *at, int flags) {
     return p;
 }
 
-/* A shared mapping that grows or moves is still shared. */
 SHIM_API void *shim_mremap(void *old, size_t old_size, size_t size, int flags, void *at) {
     bool shared = mapping_is_shared((uintptr_t)old);
     void *p = next(mremap)(old, old_size, size, flags, at);
-    if (p != MAP_FAILED && shared)
-        mapping_note_shared(p, size);
+    mapping_note_mremap(shared, p, size);
     return p;
 }

@@ -12,9 +12,9 @@ void mapping_note_shared(const void *at, size_t size);
 void mapping_note_mmap(const void *at, size_t size, int flags);
 bool mapping_is_shared(uintptr_t addr);
 void mapping_reset_child(void);
-/* mmap(2), mremap(2) and shmat(2) that note. */
-void *shim_mmap(void *at, size_t size, int prot, int flags, int fd, off_t off);
-void *shim_mremap(void *old, size_t old_size, size_t size, int flags, void *at);
+/* After an mremap returned `at`; shared: what was moved had been. */
+void mapping_note_mremap(bool shared, const void *at, size_t size);
+/* shmat(2) that notes. */
 void *shim_shmat(int id, const void *at, int flags);
 
 #endif

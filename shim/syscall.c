@@ -143,8 +143,7 @@ static bool mapping_call(long nr, long a, long b, long c, long d, long e, long f
     case SYS_mremap:
         shared = mapping_is_shared((uintptr_t)a);
         *r = next(syscall)(SYS_mremap, a, b, c, d, e);
-        if (*r != -1 && shared)
-            mapping_note_shared((void *)*r, (size_t)c);
+        mapping_note_mremap(shared, (void *)*r, (size_t)c);
         return true;
     case SYS_shmat:
         *r = (long)shim_shmat((int)a, (const void *)b, (int)c);

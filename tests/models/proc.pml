@@ -1,6 +1,6 @@
 /* proc.pml - waking Ms: no G waits in a queue while a P is idle and nobody is about to fetch it
  *
- * Mirrors sched/proc.c: queue_on, ready_batch ("submit", 1 to 3), wakep, startm, stopm,
+ * Mirrors sched/proc.c and wake.c: queue_on, ready_batch ("submit", 1 to 3), wakep, startm, stopm,
  * stop_and_recheck ("stop", 1 to 3), find_with_p, reset_spinning, steal_work, yield_section; and of
  * runq.c runq_put, runq_steal and globq_get_locked. One G in runnext alone wakes nobody (it may wait
  * for sysmon here). A G may compute for ever, so nothing but these steps fetches those behind it.

@@ -1,7 +1,8 @@
 /* syscall.pml - the P at a system call: who has it when the call returns, and no G is left behind
  *
  * Mirrors sched/syscall.c (syscall_enter, syscall_enter_block, syscall_exit, g_get_p), sysmon.c
- * (retake_syscall) and of proc.c handoffp, startm, finish_without_p, stopm and stop_and_recheck.
+ * (retake_syscall) and of wake.c and proc.c handoffp, startm, finish_without_p, stopm and
+ * stop_and_recheck.
  * How many Ms spin is proc.pml's business: here wakep finds a P and an M at once.
  *
  * Gs make calls; one of them at a time may be in a call that returns only after all others have
