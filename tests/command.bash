@@ -62,11 +62,15 @@ one_line() {
 
 # start PROGRAM ARGUMENT...: in the background under gthread, until it says `ready`; its standard
 # input ends with `exec 3>&-`.
-start() {
+start() { start_by "$build/gthread" run "$@"; }
+
+# start_by COMMAND ARGUMENT...: the same for a command that brings the library along. One arena,
+# since cores have the address space that each reserves.
+start_by() {
     rm -f "$dir/in"
     mkfifo "$dir/in" || give_up "mkfifo failed"
     GTHREAD_PROCS=2 MALLOC_ARENA_MAX=1 GTHREAD_TEST_EXPECT=lib GTHREAD_TEST_WATCHDOG=300 \
-        "$build/gthread" run "$@" <"$dir/in" >"$dir/program" 2>&1 &
+        "$@" <"$dir/in" >"$dir/program" 2>&1 &
     child=$!
     children+=("$child")
     exec 3>"$dir/in"

@@ -3,42 +3,8 @@
 # process and in a core file, and does the process go on as if nothing had happened?
 #
 # Prints `ok gdb-script`, or what is wrong and `not ok gdb-script`. KEEP=1 keeps the files.
-set -u
-cd "$(dirname "$0")/.." || exit 1
-build=${BUILD:-build}
-deadline=60 # seconds for each step; gdb itself takes about one
-dir=$(mktemp -d)
-child=
-
-cleanup() {
-    [ -n "$child" ] && kill -KILL "$child" 2>/dev/null
-    if [ -n "${KEEP:-}" ]; then echo "files: $dir"; else rm -rf "$dir"; fi
-}
-trap cleanup EXIT
-
-failed=
-wrong() {
-    echo "$*"
-    failed=1
-}
-end() {
-    if [ -z "$failed" ]; then echo "ok gdb-script"; else echo "not ok gdb-script"; fi
-    [ -z "$failed" ]
-    exit
-}
-give_up() {
-    wrong "$@"
-    end
-}
-
-# expect FILE PATTERN...: each must match in the output of gdb.
-expect() {
-    local file=$1 pattern
-    shift
-    for pattern; do
-        grep -qE -- "$pattern" "$dir/$file" || wrong "$file: expected: $pattern"
-    done
-}
+name=gdb-script
+. "$(dirname "$0")/command.bash"
 
 # debug OUTPUT GDB-ARGUMENT...: one run of gdb. It loads the script by itself, which lies next to
 # the library under the library's name.
@@ -78,43 +44,13 @@ look() {
         wrong "$out: expected the selected frame to be the same after the commands"
 }
 
-start() {
-    rm -f "$dir/in"
-    mkfifo "$dir/in" || give_up "mkfifo failed"
-    # One arena, since gcore writes out the address space that each reserves.
-    LD_PRELOAD=$dir/libgthread.so GTHREAD_PROCS=2 MALLOC_ARENA_MAX=1 GTHREAD_TEST_EXPECT=lib GTHREAD_TEST_WATCHDOG=300 \
-        "$dir/parked" <"$dir/in" >"$dir/program" 2>&1 &
-    child=$!
-    exec 3>"$dir/in"
-    for ((i = 0; i < deadline * 10; i++)); do
-        grep -q ready "$dir/program" && return
-        sleep 0.1
-    done
-    give_up "parked: not ready after $deadline s"
-}
-
-# The end of its standard input lets the program go on to its end.
-finish() {
-    exec 3>&-
-    for ((i = 0; i < deadline * 10; i++)); do
-        case $(ps -o stat= -p "$child") in "" | Z*) break ;; esac
-        sleep 0.1
-    done
-    [ $i -lt $((deadline * 10)) ] || give_up "parked: does not end after gdb has looked at it"
-    wait "$child"
-    local status=$?
-    child=
-    [ $status = 0 ] || wrong "parked: expected status 0, came $status"
-    grep -q 'went on' "$dir/program" || wrong "parked: expected it to print that it went on"
-}
-
 command -v gdb >/dev/null || give_up "gdb is not installed"
 make -s BUILD="$build" "$build/libgthread.so" "$build/tests/small/parked" || give_up "make failed"
 # Copies: somebody may build while gdb reads them.
 cp "$build/libgthread.so" "$build/tests/small/parked" "$dir" || give_up "cp failed"
 cp tools/gthread-gdb.py "$dir/libgthread.so-gdb.py" || give_up "cp failed"
 
-start
+start_by env LD_PRELOAD="$dir/libgthread.so" "$dir/parked"
 look process -p "$child" -ex "goroutine core $dir/image"
 look again -p "$child"
 finish

@@ -72,6 +72,25 @@ static const char *verdict_text(const struct comparison *c, enum metric m) {
     }
 }
 
+/* What a table says of a metric. */
+struct row {
+    char nptl[32], gthread[32], ratio[32], interval[80];
+};
+
+/* False: it was not measured. */
+static bool row_text(const struct comparison *c, enum metric m, struct row *row) {
+    const struct ratio *r = &c->ratio[m];
+    if (!c->values[m][NPTL])
+        return false;
+    value_text(m, median(c->values[m][NPTL], c->n), row->nptl, sizeof row->nptl);
+    value_text(m, median(c->values[m][GTHREAD], c->n), row->gthread, sizeof row->gthread);
+    row->ratio[0] = '\0';
+    if (r->known)
+        ratio_text(r->middle, row->ratio, sizeof row->ratio);
+    interval_text(r, row->interval, sizeof row->interval);
+    return true;
+}
+
 /* One sentence about the main metric. */
 static void print_summary(FILE *f, const struct comparison *c) {
     enum metric m = main_metric(c);
@@ -106,16 +125,10 @@ void report_text(const struct comparison *c) {
            c->n, c->seed, c->confidence * 100);
     printf("%-17s %12s %12s %8s  %-17s %s\n", "", "NPTL", "gthread", "ratio", "interval", "");
     for (int m = 0; m < METRICS; m++) {
-        const struct ratio *r = &c->ratio[m];
-        char a[32], b[32], ratio[32] = "", interval[80];
-        if (!c->values[m][NPTL])
-            continue;
-        value_text((enum metric)m, median(c->values[m][NPTL], c->n), a, sizeof a);
-        value_text((enum metric)m, median(c->values[m][GTHREAD], c->n), b, sizeof b);
-        if (r->known)
-            ratio_text(r->middle, ratio, sizeof ratio);
-        printf("%-17s %12s %12s %8s  %-17s %s\n", metrics[m].name, a, b, ratio,
-               interval_text(r, interval, sizeof interval), verdict_text(c, (enum metric)m));
+        struct row r;
+        if (row_text(c, (enum metric)m, &r))
+            printf("%-17s %12s %12s %8s  %-17s %s\n", metrics[m].name, r.nptl, r.gthread, r.ratio,
+                   r.interval, verdict_text(c, (enum metric)m));
     }
     printf("\n");
     print_summary(stdout, c);
@@ -148,16 +161,10 @@ void report_markdown(const struct comparison *c, const char *file) {
     print_summary(f, c);
     fprintf(f, "\n| | NPTL | gthread | ratio | interval | |\n|---|---|---|---|---|---|\n");
     for (int m = 0; m < METRICS; m++) {
-        const struct ratio *r = &c->ratio[m];
-        char a[32], b[32], ratio[32] = "", interval[80];
-        if (!c->values[m][NPTL])
-            continue;
-        value_text((enum metric)m, median(c->values[m][NPTL], c->n), a, sizeof a);
-        value_text((enum metric)m, median(c->values[m][GTHREAD], c->n), b, sizeof b);
-        if (r->known)
-            ratio_text(r->middle, ratio, sizeof ratio);
-        fprintf(f, "| %s | %s | %s | %s | %s | %s |\n", metrics[m].name, a, b, ratio,
-                interval_text(r, interval, sizeof interval), verdict_text(c, (enum metric)m));
+        struct row r;
+        if (row_text(c, (enum metric)m, &r))
+            fprintf(f, "| %s | %s | %s | %s | %s | %s |\n", metrics[m].name, r.nptl, r.gthread,
+                    r.ratio, r.interval, verdict_text(c, (enum metric)m));
     }
     fprintf(f, "\n%zu pairs; the intervals hold all together with 95 %%.%s\n", c->n,
             c->output_differs ? " On gthread the program printed something else." : "");
