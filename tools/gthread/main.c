@@ -10,10 +10,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#ifndef GTHREAD_VERSION
-#define GTHREAD_VERSION "0.1"
-#endif
-
 static const char *subcommand = "";
 
 static const struct command {
