@@ -63,7 +63,7 @@ one_line() {
 # start PROGRAM ARGUMENT...: in the background under gthread, until it says `ready`; its standard
 # input ends with `exec 3>&-`.
 start() {
-    rm -f "$dir/in"
+    rm -f "$dir/in" "$dir/program" # of the last one, which has said `ready`
     mkfifo "$dir/in" || give_up "mkfifo failed"
     GTHREAD_PROCS=2 MALLOC_ARENA_MAX=1 GTHREAD_TEST_EXPECT=lib GTHREAD_TEST_WATCHDOG=300 \
         "$build/gthread" run "$@" <"$dir/in" >"$dir/program" 2>&1 &

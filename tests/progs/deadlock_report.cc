@@ -13,7 +13,7 @@
 #include <poll.h>
 #include <semaphore.h>
 #include <signal.h>
-#include <sys/syscall.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <thread>
 
@@ -143,6 +143,7 @@ static void handler_could_post(void) {
 static void one_waits_for_child(void) {
     pid_t child = fork();
     if (!child) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
         pause();
         _exit(0);
     }
@@ -305,7 +306,7 @@ static void start_case(size_t i) {
     CHECK(cases[i].pid >= 0, "fork: errno %d", errno);
     if (cases[i].pid)
         return (void)close(ends[1]);
-    alarm(120);
+    prctl(PR_SET_PDEATHSIG, SIGKILL); /* none stays behind when a check fails */
     dup2(ends[1], 2);
     if (cases[i]
             .off) { /* the switches are read at the first thread's creation, from where they lay */
