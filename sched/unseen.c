@@ -43,7 +43,7 @@ void unseen_start(void) {
 
 /* A directory of /proc has 2 links and one for each of its own. */
 uint32_t kernel_threads(void) {
-    struct stat st;
+    struct stat st = {0};
     if (task_dir < 0 || sys(SYS_newfstatat, task_dir, "", &st, AT_EMPTY_PATH) || st.st_nlink < 3)
         return 0;
     return (uint32_t)st.st_nlink - 2;
