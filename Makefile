@@ -7,6 +7,7 @@ ARCH    := $(shell uname -m)
 PREFIX  ?= /usr/local
 LIBDIR  ?= $(PREFIX)/lib
 DESTDIR ?=
+VERSION := 0.1
 
 WARN     = -Wall -Wextra -Werror
 OPT     ?= -O2 -g
@@ -27,12 +28,12 @@ GEN    := $(BUILD)/gen/next.h $(BUILD)/gen/syscalls.h
 CMD    := $(BUILD)/gthread
 CMD_SRCS := $(wildcard tools/gthread/*.c)
 CMD_OBJS := $(patsubst %,$(BUILD)/%.o,$(CMD_SRCS))
-CMD_CFLAGS = -std=gnu11 -D_GNU_SOURCE -I. -Itools/gthread -I$(BUILD)/gen
+CMD_CFLAGS = -std=gnu11 -D_GNU_SOURCE -DGTHREAD_VERSION='"$(VERSION)"' -I. -Itools/gthread -I$(BUILD)/gen
 CMD_LIBS = -lunwind-x86_64 -ldw -lelf -ljansson -lcapstone -lm
 
 Q := $(if $(V),,@)
 
-.PHONY: all deps demo check check-all stress bench compat check-suites format lint install clean help
+.PHONY: all deps demo check check-all stress bench compat check-suites format lint install deb clean help
 all: $(LIB) $(LIB)-gdb.py $(CMD)
 
 $(BUILD)/gen/next.h: interpose/symbols.tab tools/gen-symbols
@@ -51,6 +52,8 @@ $(BUILD)/tools/%.c.o: tools/%.c $(BUILD)/gen/syscall_names.h
 	@mkdir -p $(@D)
 	@echo "  CC    $<"
 	$(Q)$(CC) $(CFLAGS) $(CMD_CFLAGS) -MMD -MP -c $< -o $@
+
+$(BUILD)/tools/gthread/main.c.o: Makefile # VERSION
 
 $(CMD): $(CMD_OBJS)
 	@echo "  LD    $@"
@@ -109,6 +112,18 @@ install: all ## DESTDIR, PREFIX, LIBDIR
 	install -D -m 755 $(CMD) $(DESTDIR)$(PREFIX)/bin/gthread
 	install -D -m 644 docs/gthread.1 $(DESTDIR)$(PREFIX)/share/man/man1/gthread.1
 	install -D -m 644 tools/completion/gthread $(DESTDIR)$(PREFIX)/share/bash-completion/completions/gthread
+
+	install -d $(DESTDIR)$(LIBDIR)/pkgconfig
+	sed 's|@PREFIX@|$(PREFIX)|; s|@LIBDIR@|$(LIBDIR)|; s|@VERSION@|$(VERSION)|' tools/gthread.pc.in \
+		>$(DESTDIR)$(LIBDIR)/pkgconfig/gthread.pc
+
+DEB = $(BUILD)/gthread_$(VERSION)_$(shell dpkg --print-architecture).deb
+deb: all ## a Debian package, in the build folder
+	$(Q)rm -rf $(BUILD)/deb
+	$(Q)$(MAKE) -s install DESTDIR=$(BUILD)/deb PREFIX=/usr LIBDIR=/usr/lib
+	$(Q)tools/deb $(BUILD)/deb $(VERSION) $(DEB)
+	$(Q)rm -rf $(BUILD)/deb
+	@echo "  DEB   $(DEB)"
 
 clean: ## remove the build folder
 	rm -rf $(BUILD)

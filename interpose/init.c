@@ -103,6 +103,8 @@ static bool debug_word(const char *w, size_t n, struct sched_config *cfg) {
         cfg->fs_by_syscall = true;
     else if (IS("sigquit"))
         cfg->sigquit = true;
+    else if (IS("deadlock=off"))
+        cfg->no_deadlock = true;
     else if (IS("glibc=unknown"))
         glibc_pretend_unknown = true;
     else if (n > 8 && memcmp(w, "preempt=", 8) == 0)
@@ -122,7 +124,8 @@ static void debug_read(const char *words, struct sched_config *cfg) {
         size_t n = strcspn(words, ",");
         if (n && !debug_word(words, n, cfg))
             complain("GTHREAD_DEBUG: %.*s: no such switch (there are: fsbase=prctl, "
-                     "schedtrace=MS, sigquit, chaos=SEED[:FROM-TO], preempt=US, glibc=unknown)",
+                     "schedtrace=MS, sigquit, deadlock=off, chaos=SEED[:FROM-TO], preempt=US, "
+                     "glibc=unknown)",
                      (int)(n > 80 ? 80 : n), words);
         words += n + (words[n] == ',');
     }

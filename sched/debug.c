@@ -48,3 +48,8 @@ DEBUG_VAR("sched.start_ns", sched.start_ns); /* CLOCK_MONOTONIC, at the same tim
 DEBUG_VAR("sched.start_cycles", sched.start_cycles);
 DEBUG_VAR("sched.procs", sched.cfg.procs);
 DEBUG_VAR("sched.ms", sched.nm);
+DEBUG_VAR("sched.ms_idle", sched.nmidle);
+DEBUG_VAR("sched.ps", sched.allp); /* sched.procs of them */
+DEBUG_VAR("sched.ps_idle", sched.npidle);
+DEBUG_VALUE("p.size", sizeof(struct p));
+DEBUG_FIELD(p, counter); /* of 8 bytes each, which only grow: "counter.names" */

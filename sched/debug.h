@@ -51,9 +51,9 @@ struct debug_table {
 #define DEBUG_FIELD(type, member)                                                                  \
     DEBUG_ENTRY(__LINE__, #type "." #member, DEBUG_FIELD, sizeof(((struct type *)0)->member),      \
                 offsetof(struct type, member), NULL)
-/* NOLINTEND(bugprone-sizeof-expression) */
 #define DEBUG_VAR(label, variable)                                                                 \
     DEBUG_ENTRY(__LINE__, label, DEBUG_VAR, sizeof(variable), 0, &(variable))
+/* NOLINTEND(bugprone-sizeof-expression) */
 #define DEBUG_NAMES(label, array)                                                                  \
     DEBUG_ENTRY(__LINE__, label, DEBUG_NAMES, sizeof(array) / sizeof *(array), 0, array)
 #define DEBUG_VALUE(label, number) DEBUG_ENTRY(__LINE__, label, DEBUG_VALUE, 0, number, NULL)

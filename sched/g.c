@@ -156,6 +156,7 @@ struct g_signals *g_signals(struct g *g) {
 }
 bool g_is_g0(const struct g *g) { return g->is_g0; }
 void *g_ext(struct g *g) { return g->ext; }
+const struct waiter *g_waiter(const struct g *g) { return &g->w; }
 uintptr_t g_tp(const struct g *g) { return g->tp; }
 void g_set_tp(struct g *g, uintptr_t tp) { g->tp = tp; }
 uintptr_t g_stack_lo(const struct g *g) { return g->stack_lo; }

@@ -250,6 +250,8 @@ struct sched {
 
     /* sysmon's deep sleep */
     _Atomic uint32_t sysmon_asleep; /* 1: sleeps until a P is taken from idle */
+    struct g *goes_on;              /* deadlock.c: the one that was not stuck; sysmon's */
+    bool deadlock_told;
 
     _Atomic uint64_t ngs;
     _Atomic uint64_t next_gid;
@@ -491,8 +493,13 @@ bool sysmon_prepare(void); /* before its start; false: no memory */
 void sysmon_main(void *arg);
 void sysmon_wake(void); /* if it is in deep sleep */
 
+/* deadlock.c: sysmon's */
+bool deadlock_look_due(void); /* all are idle: is it worth a look if they still are in a while? */
+void deadlock_look(void);
+
 /* unseen.c */
 void unseen_start(void);
+uint32_t kernel_threads(void); /* of the process; 0: not known. sysmon, after unseen_start */
 uint64_t m_cpu_time(const struct m *m);
 /* Takes p from m, which holds it, if m sleeps in the kernel outside of all sections. long_still:
  * its clock has stood for so long that this is taken for sleep where the kernel cannot be asked. */

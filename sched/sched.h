@@ -25,6 +25,7 @@
 struct g;
 struct m;
 struct p;
+struct waiter;
 
 /* The G of the running thread: the goroutine; on an M's own stack its g0; NULL where no runtime
  * is (before the first create, foreign threads). One word of TLS, so that a stack keeps its page
@@ -64,6 +65,9 @@ struct sched_host {
     bool (*preempt_m)(int32_t kernel_tid);
     /* One line about g for dumps: name and the like. Writes at most size bytes. */
     void (*g_describe)(struct g *g, char *buf, size_t size);
+    /* sysmon's: no G can run, none will unless a handler of the program's wakes it (deadlock.c).
+     * Says so, or returns false: one could. By system calls only. */
+    bool (*deadlocked)(void);
 };
 
 /* ---- start ---- */
@@ -75,6 +79,7 @@ struct sched_config {
     bool stats;             /* counters at exit */
     bool sigquit;           /* SIGQUIT dumps all Gs */
     bool fs_by_syscall;     /* never wrfsbase */
+    bool no_deadlock;       /* deadlocks are not reported */
     uint32_t preempt_us;    /* preempt all that run every so often; 0: by the usual rules */
     struct chaos_config chaos;
 };
@@ -157,7 +162,9 @@ struct g *g_at(uint32_t index); /* the inverse of g_index; NULL: there was none 
 /* Memory for good, page-mapped: never malloc's. NULL: none. No lock held. */
 void *mem_permanent(size_t size, size_t align);
 
-void *g_ext(struct g *g);            /* the owner's G_EXT_SIZE bytes */
+void *g_ext(struct g *g); /* the owner's G_EXT_SIZE bytes */
+const struct waiter *
+g_waiter(const struct g *g);         /* what it waits for; may change under the caller */
 uint32_t g_index(const struct g *g); /* place in the slabs: unique among live Gs, dense from 0 */
 uint32_t g_generation(const struct g *g); /* how often it was freed */
 bool g_on_class_stack(const struct g *g); /* its stack and identity stay with it after g_free */

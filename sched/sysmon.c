@@ -7,7 +7,8 @@
  * - wakes an M for a queue that stood still (the net under wake.c's rule) and for
  *   deadlines that nobody fired,
  * - looks for events that nobody looks for, and after waits that epoll knows nothing of,
- * - prints the schedule trace.
+ * - prints the schedule trace,
+ * - looks for a deadlock once all Ps have been idle for a second (deadlock.c).
  *
  * It looks every 20 us, after 50 looks without finding anything ever more rarely down to every
  * 10 ms, and not at all while all Ps are idle: an idle program uses no CPU. It must never take a
@@ -15,6 +16,7 @@
  */
 #include "sched/runtime.h"
 
+#include <errno.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -221,6 +223,19 @@ static bool rescue_is_due(uint64_t now) {
     return net_rescue();
 }
 
+/* How long all must have been idle before that may be a deadlock: long for a moment's idleness, and
+ * short for somebody who waits for a word. */
+#define DEADLOCK_NS NSEC_PER_SEC
+
+static void sleep_until_woken(void) {
+    uint64_t until = deadlock_look_due() ? nanotime() + DEADLOCK_NS : FUTEX_FOREVER;
+    while (atomic_load_explicit(&sched.sysmon_asleep, memory_order_seq_cst))
+        if (futex_sleep(&sched.sysmon_asleep, 1, until) == -ETIMEDOUT) {
+            until = FUTEX_FOREVER;
+            deadlock_look();
+        }
+}
+
 /* Sleeps until a P is taken from idle. sysmon_asleep and npidle are a Dekker pair: whoever takes
  * the last idle P lowers npidle (seq_cst) and then reads sysmon_asleep. */
 static bool deep_sleep(uint64_t now) {
@@ -229,8 +244,7 @@ static bool deep_sleep(uint64_t now) {
         return false;
     atomic_store_explicit(&sched.sysmon_asleep, 1, memory_order_seq_cst);
     if (npidle() == sched.cfg.procs)
-        while (atomic_load_explicit(&sched.sysmon_asleep, memory_order_seq_cst))
-            futex_sleep(&sched.sysmon_asleep, 1, FUTEX_FOREVER);
+        sleep_until_woken();
     atomic_store_explicit(&sched.sysmon_asleep, 0, memory_order_relaxed);
     return true;
 }

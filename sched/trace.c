@@ -23,6 +23,7 @@ static const char *const counter_names[P_COUNTERS] = {
     [CNT_EXIT] = "exits",       [CNT_NETPOLL] = "netpolls", [CNT_UNSEEN] = "unseen",
     [CNT_PREEMPT] = "preempts",
 };
+DEBUG_NAMES("counter.names", counter_names);
 
 void stat_count(enum stat_event e) {
     struct p *p = p_self();

@@ -28,6 +28,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
 
@@ -38,6 +39,14 @@ void unseen_start(void) {
     task_dir = (int)sys(SYS_openat, AT_FDCWD, "/proc/self/task", O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (task_dir >= 0)
         task_dir = net_fd_high(task_dir);
+}
+
+/* A directory of /proc has 2 links and one for each of its own. */
+uint32_t kernel_threads(void) {
+    struct stat st = {0};
+    if (task_dir < 0 || sys(SYS_newfstatat, task_dir, "", &st, AT_EMPTY_PATH) || st.st_nlink < 3)
+        return 0;
+    return (uint32_t)st.st_nlink - 2;
 }
 
 /* CPU time of a kernel thread, ns; 0 if it is gone. Its clock's id: clock_getcpuclockid(3), with

@@ -160,6 +160,8 @@ void mutex_start(void); /* at the runtime's start */
 int32_t tid_address_set(struct thread *t, int32_t *address);
 int32_t *tid_address_get(const struct thread *t);
 void tid_address_clear(struct thread *t);
+/* sched_host.deadlocked */
+bool deadlock_report(void);
 /* Ends the calling thread. Its result, if any, is already in the TCB. */
 _Noreturn void thread_end(void);
 /* The program's first thread; NULL where there is no runtime. By a gettid(2) id: NULL if it is no

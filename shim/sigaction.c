@@ -3,6 +3,7 @@
  * What the kernel has for a signal:
  *   the program handles it           the trampoline, with the flags that the kernel must see
  *   SIG_DFL, somebody blocks it      the trampoline, which does the default action where it is due
+ *   SIG_DFL of SIGSEGV               the trampoline, for faults (overflow.c)
  *   SIG_DFL otherwise                SIG_DFL
  *   SIG_IGN                          SIG_IGN, which children inherit (somebody waits for it by
  *                                    sigwait: the trampoline, and exec puts SIG_IGN back)
@@ -24,6 +25,7 @@ struct sig_action sig_actions[NSIG_KERNEL + 1];
 
 /* Signals that the trampoline sees although they have no handler; under sig_lock. */
 static uint64_t caught, caught_ignored;
+#define CAUGHT_FAULTS sig_bit(SIGSEGV)
 
 void signal_trampoline(int sig, siginfo_t *info, void *context);
 
@@ -70,7 +72,8 @@ static void kernel_restore(int sig) {
 /* Gives the kernel what the table above says. sig_lock. */
 static void kernel_install_locked(int sig) {
     const struct sig_action *a = &sig_actions[sig];
-    bool trampoline = sig_has_handler(a) || (a->handler == SIG_DFL && caught & sig_bit(sig)) ||
+    bool trampoline = sig_has_handler(a) ||
+                      (a->handler == SIG_DFL && (caught | CAUGHT_FAULTS) & sig_bit(sig)) ||
                       caught_ignored & sig_bit(sig);
     struct arch_sigaction sa = {
         .handler = trampoline ? (void *)signal_trampoline : a->handler,
@@ -100,6 +103,11 @@ static void catch_more(uint64_t set, uint64_t *which) {
 }
 
 void sig_catch(uint64_t set) { catch_more(set, &caught); }
+
+bool sig_only_faults(int sig) {
+    return CAUGHT_FAULTS & sig_bit(sig) && !(caught & sig_bit(sig)) &&
+           sig_actions[sig].handler == SIG_DFL;
+}
 
 void sig_catch_cancel(void) {
     struct arch_sigaction sa = {
@@ -168,7 +176,8 @@ void signal_take(void) {
             continue;
         sig_actions[sig] =
             (struct sig_action){sa.handler, sa.flags & ~(uint64_t)ARCH_SA_RESTORER, sa.mask};
-        if (sig_has_handler(&sig_actions[sig]) || (sa.handler == SIG_DFL && caught & sig_bit(sig)))
+        if (sig_has_handler(&sig_actions[sig]) ||
+            (sa.handler == SIG_DFL && (caught | CAUGHT_FAULTS) & sig_bit(sig)))
             kernel_install_locked(sig);
     }
     lock_release(&sig_lock);
@@ -187,7 +196,8 @@ void signal_open(void) { signals_want(~mask_at_start | SIG_SYNC); }
 static void give_back(void) {
     for (int sig = 1; sig <= NSIG_KERNEL; sig++)
         if (!(SIG_UNBLOCKABLE & sig_bit(sig)) &&
-            (sig_has_handler(&sig_actions[sig]) || (caught | caught_ignored) & sig_bit(sig)))
+            (sig_has_handler(&sig_actions[sig]) ||
+             (caught | caught_ignored | CAUGHT_FAULTS) & sig_bit(sig)))
             kernel_restore(sig);
     caught = caught_ignored = 0;
 }

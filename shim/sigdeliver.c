@@ -155,11 +155,17 @@ static void hold(int sig, const siginfo_t *info, void *kernel_uc) {
     m_attention();
 }
 
+static bool is_fault(int sig, const siginfo_t *info) {
+    return SIG_SYNC & sig_bit(sig) && info->si_code > 0;
+}
+
 /* Runs the handler as the kernel would, on a thread that is no goroutine. */
 static void run_here(int sig, siginfo_t *info, void *kernel_uc) {
     struct sig_action a = sig_actions[sig];
     if (!sig_has_handler(&a)) {
-        if (a.handler == SIG_DFL)
+        if (is_fault(sig, info))
+            sig_kernel_default(sig);
+        else if (a.handler == SIG_DFL)
             sig_default_now(sig);
         return;
     }
@@ -179,14 +185,17 @@ static void cancel_libc_thread(const siginfo_t *info, void *kernel_uc) {
     next(pthread_testcancel)();
 }
 
-static bool is_fault(int sig, const siginfo_t *info) {
-    return SIG_SYNC & sig_bit(sig) && info->si_code > 0;
-}
-
 /* The kernel sends some to the thread that causes them, and says it was the process. */
 static bool is_for_thread(int sig, const siginfo_t *info) {
     return info->si_code == SI_TKILL || is_fault(sig, info) ||
            (sig == SIGPIPE && info->si_code == SI_USER && info->si_pid == signal_pid);
+}
+
+/* The instruction runs again, with the default action. t: the G, or NULL. */
+static void fault_ends(const struct thread *t, int sig, const siginfo_t *info, void *kernel_uc) {
+    if (t && sig == SIGSEGV && sig_actions[sig].handler == SIG_DFL)
+        overflow_say(t, info, kernel_uc);
+    sig_kernel_default(sig);
 }
 
 /* A fault at this G: its handler now, or the default action when the instruction runs again. */
@@ -194,7 +203,7 @@ static void fault(struct thread *t, int sig, const siginfo_t *info, void *kernel
     struct sig_action *a = &sig_actions[sig];
     if (!t || sig_blocked(t) & sig_bit(sig) || !sig_has_handler(a) ||
         sig_route(sig, info, t) != 0) {
-        sig_kernel_default(sig);
+        fault_ends(t, sig, info, kernel_uc);
         return;
     }
     inject(t, kernel_uc);
@@ -270,6 +279,11 @@ void signal_trampoline(int sig, siginfo_t *info, void *kernel_uc) {
     }
     if (dumps(sig))
         return;
+    /* It is here for faults only (overflow.c): one that was sent ends the process at once. */
+    if (sig == SIGSEGV && !is_fault(sig, info) && sig_only_faults(sig)) {
+        sig_default_now(sig);
+        return;
+    }
     if (t && unlikely(t->wire & WIRE_GO) && !section_inside()) {
         arrive_go(t, sig, info, kernel_uc);
         return;
@@ -281,7 +295,7 @@ void signal_trampoline(int sig, siginfo_t *info, void *kernel_uc) {
     }
     if (section_inside()) {
         if (is_fault(sig, info))
-            sig_kernel_default(sig);
+            fault_ends(t, sig, info, kernel_uc);
         else if (sig_is_kick(info))
             m_attention();
         else

@@ -108,6 +108,10 @@ static inline bool sig_has_handler(const struct sig_action *a) {
 void sig_catch(uint64_t set);
 /* The same also where they are ignored, until the next sigaction: for who waits for them. */
 void sig_catch_ignored(uint64_t set);
+/* Is the trampoline to see it only where an instruction causes it? */
+bool sig_only_faults(int sig);
+/* Before a fault without a handler ends the process: says so if t's stack has run over. */
+void overflow_say(const struct thread *t, const siginfo_t *info, const void *kernel_uc);
 /* In the kernel, SIGCANCEL goes to the trampoline. */
 void sig_catch_cancel(void);
 /* Does what SIG_DFL says: may not return. In a handler or anywhere without a lock. */

@@ -98,6 +98,7 @@ static const struct sched_host host = {
     .attend = signal_attend,
     .preempt_m = preempt_m,
     .g_describe = thread_describe,
+    .deadlocked = deadlock_report,
 };
 
 /* ---- the first thread ---- */

@@ -67,7 +67,7 @@ start() { start_by "$build/gthread" run "$@"; }
 # start_by COMMAND ARGUMENT...: the same for a command that brings the library along. One arena,
 # since cores have the address space that each reserves.
 start_by() {
-    rm -f "$dir/in"
+    rm -f "$dir/in" "$dir/program" # of the last one, which has said `ready`
     mkfifo "$dir/in" || give_up "mkfifo failed"
     GTHREAD_PROCS=2 MALLOC_ARENA_MAX=1 GTHREAD_TEST_EXPECT=lib GTHREAD_TEST_WATCHDOG=300 \
         "$@" <"$dir/in" >"$dir/program" 2>&1 &

@@ -37,8 +37,11 @@ Test(tools, instructions) { run_script("instructions.sh"); }
 Test(tools, surface) { run_script("surface.sh"); }
 Test(tools, command_run) { run_script("command-run.sh"); }
 Test(tools, command_dump) { run_script("command-dump.sh"); }
+Test(tools, command_top) { run_script("command-top.sh"); }
 Test(tools, command_check) { run_script("command-check.sh"); }
 Test(tools, command_compare) { run_script("command-compare.sh"); }
+Test(tools, deb) { run_script("deb.sh"); }
+Test(tools, docs_syscalls) { run_script("docs-syscalls.sh"); }
 Test(tools, docs_examples) { run_script("docs-examples.sh"); }
 Test(tools, compat_smoke) { run_script("compat-smoke.sh"); }
 

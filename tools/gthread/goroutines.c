@@ -6,91 +6,11 @@
 #include "gthread.h"
 #include "dump.h"
 
-#include "sched/debug.h"
+#include "table.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-
-/* ---- the table ---- */
-
-static struct debug_entry *entries;
-static size_t nentries;
-
-static void table_read(struct runtime *r) {
-    struct debug_table table;
-    uint64_t at = target_symbol(r->t, "gthread_debug", &r->library);
-    const char *what = r->t->core ? "core file" : "process";
-    if (!at)
-        die(EXIT_GTHREAD, "the %s does not run on gthread: no libgthread.so in it", what);
-    if (!target_read(r->t, at, &table, sizeof table) ||
-        memcmp(table.magic, DEBUG_MAGIC, sizeof table.magic) != 0 ||
-        table.entry_size < sizeof(struct debug_entry) || table.end < table.first)
-        die(EXIT_GTHREAD,
-            "the libgthread.so in the %s does not describe itself as this command "
-            "knows it",
-            what);
-    size_t n = (size_t)((const char *)table.end - (const char *)table.first) / table.entry_size;
-    entries = NEW_ARRAY(struct debug_entry, n);
-    for (; nentries < n; nentries++)
-        if (!target_read(r->t, (uint64_t)table.first + nentries * table.entry_size,
-                         &entries[nentries], sizeof *entries))
-            die(EXIT_GTHREAD, "cannot read libgthread.so's table in the %s", what);
-}
-
-static const struct debug_entry *entry(const char *name, enum debug_kind kind) {
-    for (size_t i = 0; i < nentries; i++)
-        if (entries[i].kind == kind && strncmp(entries[i].name, name, DEBUG_NAME) == 0)
-            return &entries[i];
-    die(EXIT_GTHREAD, "the libgthread.so there does not tell `%s`: use the command of its build",
-        name);
-}
-
-static uint64_t value(const char *name) { return entry(name, DEBUG_VALUE)->offset; }
-static uint64_t address(const char *name) { return (uint64_t)entry(name, DEBUG_VAR)->at; }
-
-/* A variable of at most 8 bytes. */
-static uint64_t variable(struct target *t, const char *name) {
-    const struct debug_entry *e = entry(name, DEBUG_VAR);
-    uint64_t word = 0;
-    target_read(t, (uint64_t)e->at, &word, e->size < 8 ? e->size : 8);
-    return word;
-}
-
-/* A member, of at most 8 bytes, of the struct whose bytes are at `of`. */
-struct member {
-    uint64_t offset;
-    uint32_t size;
-};
-static struct member member(const char *name) {
-    const struct debug_entry *e = entry(name, DEBUG_FIELD);
-    return (struct member){e->offset, e->size < 8 ? e->size : 8};
-}
-static uint64_t get(const char *of, struct member m) {
-    uint64_t word = 0;
-    memcpy(&word, of + m.offset, m.size);
-    return word;
-}
-
-struct names {
-    char **text;
-    size_t n;
-};
-static struct names names(struct target *t, const char *name) {
-    const struct debug_entry *e = entry(name, DEBUG_NAMES);
-    struct names list = {NEW_ARRAY(char *, e->size), e->size};
-    for (size_t i = 0; i < list.n; i++) {
-        char text[64] = "?";
-        uint64_t at = 0;
-        if (target_word(t, (uint64_t)e->at + 8 * i, &at) && at)
-            target_string(t, at, text, sizeof text);
-        list.text[i] = need(strdup(text));
-    }
-    return list;
-}
-static const char *name_in(struct names list, uint64_t i) {
-    return i < list.n ? list.text[i] : "?";
-}
 
 /* ---- one goroutine ---- */
 
@@ -106,35 +26,35 @@ static struct layout {
 } is;
 
 static void layout_read(struct target *t) {
-    is = (struct layout){member("g.id"),
-                         member("g.status"),
-                         member("g.m"),
-                         member("g.tp"),
-                         member("g.ctx.sp"),
-                         member("g.ctx.tp"),
-                         member("g.w.addr"),
-                         member("g.w.reason"),
-                         member("g.w.since"),
-                         member("m.tid"),
-                         member("g.stack_lo"),
-                         member("g.stack_hi"),
-                         entry("g.ext", DEBUG_FIELD)->offset,
-                         value("g.size"),
+    is = (struct layout){table_member("g.id"),
+                         table_member("g.status"),
+                         table_member("g.m"),
+                         table_member("g.tp"),
+                         table_member("g.ctx.sp"),
+                         table_member("g.ctx.tp"),
+                         table_member("g.w.addr"),
+                         table_member("g.w.reason"),
+                         table_member("g.w.since"),
+                         table_member("m.tid"),
+                         table_member("g.stack_lo"),
+                         table_member("g.stack_hi"),
+                         table_entry("g.ext", DEBUG_FIELD)->offset,
+                         table_value("g.size"),
                          {0},
-                         member("thread.tid"),
-                         member("thread.start"),
-                         names(t, "status.names"),
-                         names(t, "reason.names"),
-                         value("status.on_m"),
-                         value("status.waits"),
-                         value("status.free"),
-                         value("status.dead"),
-                         value("reason.mutex"),
-                         address("switch.resume"),
-                         address("switch.entry"),
+                         table_member("thread.tid"),
+                         table_member("thread.start"),
+                         table_names(t, "status.names"),
+                         table_names(t, "reason.names"),
+                         table_value("status.on_m"),
+                         table_value("status.waits"),
+                         table_value("status.free"),
+                         table_value("status.dead"),
+                         table_value("reason.mutex"),
+                         table_address("switch.resume"),
+                         table_address("switch.entry"),
                          0,
                          0};
-    const struct debug_entry *name = entry("thread.name", DEBUG_FIELD);
+    const struct debug_entry *name = table_entry("thread.name", DEBUG_FIELD);
     is.name = (struct member){name->offset, name->size};
 }
 
@@ -142,7 +62,8 @@ static void layout_read(struct target *t) {
  * file its value then is not known: the rate is that since the start until now, if this is still
  * the same boot, of which a rate that no CPU has is the sign. */
 static void clock_read(struct target *t) {
-    uint64_t ns = variable(t, "sched.start_ns"), cycles = variable(t, "sched.start_cycles");
+    uint64_t ns = table_variable(t, "sched.start_ns"),
+             cycles = table_variable(t, "sched.start_cycles");
     struct timespec mono;
     clock_gettime(CLOCK_MONOTONIC, &mono);
     uint64_t now = (uint64_t)mono.tv_sec * 1000000000 + (uint64_t)mono.tv_nsec;
@@ -256,14 +177,15 @@ static void owners_find(struct runtime *r) {
 
 void goroutines_read(struct runtime *r, struct target *t) {
     r->t = t;
-    table_read(r);
+    r->library = table_read(t);
     layout_read(t);
-    uint64_t slabs = address("slabs"), nslabs = variable(t, "nslabs"), gs = value("slab.gs");
-    if (!variable(t, "sched.running") || !nslabs)
+    uint64_t slabs = table_address("slabs"), nslabs = table_variable(t, "nslabs"),
+             gs = table_value("slab.gs");
+    if (!table_variable(t, "sched.running") || !nslabs)
         die(EXIT_GTHREAD, "gthread has not started there: the program has made no thread yet");
     clock_read(t);
-    r->procs = (uint32_t)variable(t, "sched.procs");
-    r->ms = (uint32_t)variable(t, "sched.ms");
+    r->procs = (uint32_t)table_variable(t, "sched.procs");
+    r->ms = (uint32_t)table_variable(t, "sched.ms");
     char *slab = need(malloc(gs * is.g_size));
     for (uint64_t i = 0; i < nslabs; i++) {
         uint64_t at;

@@ -21,6 +21,7 @@ enum {
 int command_run(int argc, char **argv);
 int command_compare(int argc, char **argv);
 int command_dump(int argc, char **argv);
+int command_top(int argc, char **argv);
 int command_check(int argc, char **argv);
 
 /* One line on stderr, `gthread SUBCOMMAND: ...`; die ends with the status. */

@@ -10,10 +10,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#ifndef GTHREAD_VERSION
-#define GTHREAD_VERSION "0.1"
-#endif
-
 static const char *subcommand = "";
 
 static const struct command {
@@ -23,6 +19,7 @@ static const struct command {
     {"run", "run a program with goroutines for threads", command_run},
     {"compare", "measure a program on NPTL and on gthread, in turns", command_compare},
     {"dump", "show every goroutine of a process or core file", command_dump},
+    {"top", "show what the scheduler of a process does, again and again", command_top},
     {"check", "tell whether a program can work, before running it", command_check},
 };
 enum { COMMANDS = sizeof commands / sizeof *commands };
@@ -201,7 +198,8 @@ static _Noreturn void main_help(void) {
 
 int main(int argc, char **argv) {
     if (argc < 2)
-        die(EXIT_GTHREAD, "which command? There are run, compare, dump, check; --help tells more");
+        die(EXIT_GTHREAD,
+            "which command? There are run, compare, dump, top, check; --help tells more");
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0)
         main_help();
     if (strcmp(argv[1], "--version") == 0) {
@@ -216,5 +214,5 @@ int main(int argc, char **argv) {
             argv[1] = text_of("gthread %s", subcommand);
             return commands[i].run(argc - 1, argv + 1);
         }
-    die(EXIT_GTHREAD, "%s: no such command (there are run, compare, dump, check)", argv[1]);
+    die(EXIT_GTHREAD, "%s: no such command (there are run, compare, dump, top, check)", argv[1]);
 }

@@ -138,20 +138,17 @@ static void read_maps(struct target *t) {
     fclose(f);
 }
 
-void process_open(struct target *t, int pid) {
-    struct timespec now;
+static void process_name(struct target *t, int pid) {
     char path[64];
     t->pid = pid;
     t->program = need(strdup(proc_line(pid, "comm", "")));
     snprintf(path, sizeof path, "/proc/%d", pid);
     if (access(path, F_OK))
         cannot_attach(pid, ESRCH);
-    /* A thread that is being made while others are stopped shows at the next look. */
-    while (threads_seize(t))
-        threads_wait(t);
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    t->now_ns = (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-    t->now_cycles = __rdtsc();
+}
+
+static void memory_open(struct target *t, int pid) {
+    char path[64];
     snprintf(path, sizeof path, "/proc/%d/mem", pid);
     t->mem = open(path, O_RDONLY | O_CLOEXEC);
     if (t->mem < 0)
@@ -160,6 +157,23 @@ void process_open(struct target *t, int pid) {
     if (!t->nmaps)
         die(EXIT_GTHREAD, "process %d has no memory (it has ended, or is a kernel thread)", pid);
     target_find_images(t);
+}
+
+void process_look(struct target *t, int pid) {
+    process_name(t, pid);
+    memory_open(t, pid);
+}
+
+void process_open(struct target *t, int pid) {
+    struct timespec now;
+    process_name(t, pid);
+    /* A thread that is being made while others are stopped shows at the next look. */
+    while (threads_seize(t))
+        threads_wait(t);
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    t->now_ns = (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+    t->now_cycles = __rdtsc();
+    memory_open(t, pid);
 }
 
 void process_release(struct target *t) {

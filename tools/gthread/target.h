@@ -64,6 +64,8 @@ struct target {
  * process_release lets them go on. If this program ends in between, the kernel lets them go. */
 void process_open(struct target *t, int pid);
 void process_release(struct target *t);
+/* The same without stopping it: only memory can be read, which changes. */
+void process_look(struct target *t, int pid);
 /* Reads a core file's notes; dies with one line if it is none of this CPU. */
 void core_open(struct target *t, const char *path);
 

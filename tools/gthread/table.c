@@ -1,0 +1,68 @@
+/* table.c - reads how the library in a target describes itself (sched/debug.h) */
+#include "table.h"
+
+#include "gthread.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static struct debug_entry *entries;
+static size_t nentries;
+
+const struct image *table_read(struct target *t) {
+    const struct image *library;
+    struct debug_table table;
+    uint64_t at = target_symbol(t, "gthread_debug", &library);
+    const char *what = t->core ? "core file" : "process";
+    if (!at)
+        die(EXIT_GTHREAD, "the %s does not run on gthread: no libgthread.so in it", what);
+    if (!target_read(t, at, &table, sizeof table) ||
+        memcmp(table.magic, DEBUG_MAGIC, sizeof table.magic) != 0 ||
+        table.entry_size < sizeof(struct debug_entry) || table.end < table.first)
+        die(EXIT_GTHREAD,
+            "the libgthread.so in the %s does not describe itself as this command "
+            "knows it",
+            what);
+    size_t n = (size_t)((const char *)table.end - (const char *)table.first) / table.entry_size;
+    entries = NEW_ARRAY(struct debug_entry, n);
+    for (; nentries < n; nentries++)
+        if (!target_read(t, (uint64_t)table.first + nentries * table.entry_size, &entries[nentries],
+                         sizeof *entries))
+            die(EXIT_GTHREAD, "cannot read libgthread.so's table in the %s", what);
+    return library;
+}
+
+const struct debug_entry *table_entry(const char *name, enum debug_kind kind) {
+    for (size_t i = 0; i < nentries; i++)
+        if (entries[i].kind == kind && strncmp(entries[i].name, name, DEBUG_NAME) == 0)
+            return &entries[i];
+    die(EXIT_GTHREAD, "the libgthread.so there does not tell `%s`: use the command of its build",
+        name);
+}
+
+uint64_t table_value(const char *name) { return table_entry(name, DEBUG_VALUE)->offset; }
+uint64_t table_address(const char *name) { return (uint64_t)table_entry(name, DEBUG_VAR)->at; }
+
+uint64_t table_variable(struct target *t, const char *name) {
+    const struct debug_entry *e = table_entry(name, DEBUG_VAR);
+    uint64_t word = 0;
+    target_read(t, (uint64_t)e->at, &word, e->size < 8 ? e->size : 8);
+    return word;
+}
+
+struct member table_member(const char *name) {
+    const struct debug_entry *e = table_entry(name, DEBUG_FIELD);
+    return (struct member){e->offset, e->size < 8 ? e->size : 8};
+}
+struct names table_names(struct target *t, const char *name) {
+    const struct debug_entry *e = table_entry(name, DEBUG_NAMES);
+    struct names list = {NEW_ARRAY(char *, e->size), e->size};
+    for (size_t i = 0; i < list.n; i++) {
+        char text[64] = "?";
+        uint64_t at = 0;
+        if (target_word(t, (uint64_t)e->at + 8 * i, &at) && at)
+            target_string(t, at, text, sizeof text);
+        list.text[i] = need(strdup(text));
+    }
+    return list;
+}
