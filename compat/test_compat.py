@@ -3,11 +3,13 @@
 import html.parser
 import importlib.machinery
 import importlib.util
+import json
 import os
 import pathlib
 import sys
 import tempfile
 import unittest
+import urllib.parse
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
@@ -15,6 +17,7 @@ os.environ["GTHREAD_COMPAT_WORK"] = tempfile.mkdtemp()
 loader = importlib.machinery.SourceFileLoader("compat", str(HERE / "compat"))
 compat = importlib.util.module_from_spec(importlib.util.spec_from_loader("compat", loader))
 loader.exec_module(compat)
+import charts
 import report
 import work
 
@@ -92,8 +95,8 @@ class Running(unittest.TestCase):
 
 class Report(unittest.TestCase):
     passed = {"about": "x", "word": "PASS", "why": "", "unit": "ops/s", "tries": 2, "bad": 0,
-              "ratios": {"figure": [2.0, 1.9, 2.1], "cpu": [1, 1, 1]}, "nptl": {"kernel_threads": 9.0},
-              "gthread": {"kernel_threads": 5.0}}
+              "ratios": {"figure": [2.0, 1.9, 2.1], "cpu": [1, 1, 1]}, "nptl": {"kernel_threads": 9.0, "peak_bytes": 2.5e6},
+              "gthread": {"kernel_threads": 5.0, "peak_bytes": 3e8}}
     failed = {"about": "<y>", "word": "FAIL", "why": "a & b", "tries": 2, "bad": 1}
     suite = {"about": "s", "judged": 3, "not_judged": 1, "seconds": 2.0, "regressions": {"t<1>": "FAIL"},
              "known": {"k": ("FAIL", "why")}, "gone": ["g"]}
@@ -116,6 +119,47 @@ class Report(unittest.TestCase):
         self.assertNotIn("<y>", page)
         self.assertIn("a &amp; b", page)
         self.assertIn("t&lt;1&gt;", page)
+
+    def test_figures_are_those_of_the_json(self):
+        data = json.loads(json.dumps(self.data(one=self.passed, two=self.failed)))
+        found = []
+
+        class Parser(html.parser.HTMLParser):
+            at = None
+
+            def handle_starttag(self, tag, attrs):
+                self.at = dict(attrs) if tag == "data" else None
+
+            def handle_data(self, shown):
+                if self.at:
+                    found.append((self.at["data-of"], self.at["value"], shown))
+                self.at = None
+        Parser().feed(report.page(data, None))
+        for path, value, shown in found:
+            there = data
+            for key in map(urllib.parse.unquote, path.split("/")):
+                there = there[int(key) if isinstance(there, list) else key]
+            self.assertEqual(str(there), value, path)
+            scale = 1e6 if path.endswith("peak_bytes") else 1
+            self.assertAlmostEqual(float(shown), there / scale, delta=abs(there / scale) * 0.01 + 0.5, msg=path)
+        for path in ("programs/one/ratios/figure/0", "programs/one/gthread/peak_bytes", "programs/one/nptl/kernel_threads",
+                     "suites/s/judged"):
+            self.assertIn(path, [f[0] for f in found])
+
+    def test_history(self):
+        entries = [report.entry_of(self.data(one=p)) for p in (self.passed, self.failed, self.passed)]
+        self.assertEqual(report.rates_of("one", entries), [2.0, None, 2.0])
+        page = report.page(self.data(one=self.passed), None, entries)
+        self.assertIn("2.00, failed, 2.00", page)
+        self.assertIn("class=failed", page)
+        self.assertEqual(report.rates_of("other", entries), [])
+        self.assertNotIn("class=history", report.page(self.data(one=self.passed), None, entries[:1]))
+
+    def test_drawings(self):
+        self.assertEqual([charts.tone(1.3, 2), charts.tone(0.5, 0.7), charts.tone(0.7, 1.4)], ["good", "bad", "same"])
+        places = [charts.place(r) for r in (0.001, 0.5, 1, 2, 1000)]
+        self.assertEqual(places, sorted(places))
+        self.assertEqual((places[0], places[2], places[4]), (-1, 0, 1))
 
     def test_changes(self):
         slower = dict(self.passed, ratios={"figure": [1.0, 0.9, 1.1]})

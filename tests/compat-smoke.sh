@@ -22,6 +22,8 @@ sed -i '0,/"word": "PASS"/s//"word": "FAIL"/' "$dir/report/report.json"
 compat 0 --programs python_threads --suites none --pairs 1 --seconds 1 --report "$dir/report"
 expect out '^since the last report: python_threads: FAIL, now PASS'
 [ -s "$dir/report/previous.json" ] || wrong "expected the last report to be kept"
+[ "$(grep -c '"commit"' "$dir/report/history.json")" = 2 ] || wrong "expected two reports in the history"
+expect report/index.html 'class=history' '<data value='
 
 # A library that breaks programs is found out.
 cat >"$dir/bad.c" <<'C'
