@@ -13,6 +13,7 @@
 #include <dlfcn.h>
 #include <gnu/libc-version.h>
 #include <resolv.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -44,10 +45,16 @@ static bool db_field(const char *name, size_t *offset) {
     return desc != NULL;
 }
 
-size_t glibc_tid_offset(void) {
-    size_t off = 0;
-    db_field("_thread_db_pthread_tid", &off);
-    return off;
+/* The minor version of this glibc, as 36 of 2.36. */
+static int glibc_minor(void) {
+    int major = 0, minor = 0;
+    sscanf(gnu_get_libc_version(), "%d.%d", &major, &minor);
+    return major == 2 ? minor : 0;
+}
+
+void glibc_look(void) {
+    db_field("_thread_db_pthread_tid", &glibc.off_tid);
+    glibc.off_cond_wrefs = glibc_minor() < 41 ? 36 : 28;
 }
 
 /* ---- symbols ---- */
@@ -72,7 +79,6 @@ static bool find_described(size_t *schedpolicy, size_t *start_routine) {
         !db_field("_thread_db_pthread_schedpolicy", schedpolicy) ||
         !db_field("_thread_db_pthread_start_routine", start_routine))
         return false;
-    glibc.off_tid = glibc_tid_offset();
     glibc.pthread_size = *size;
     /* struct pthread: ... cleanup_jmp_buf, cancelhandling, flags, specific_1stblock[32],
      * specific[32], bool specific_used, report_events, user_stack, stopped_start ... result,
@@ -95,6 +101,71 @@ static bool find_tls(void) {
         glibc.off_rseq_cpu_id = *rseq_offset + 4;
     return glibc.tls_size > glibc.pthread_size && glibc.tls_align &&
            !(glibc.tls_align & (glibc.tls_align - 1));
+}
+
+/* ---- conditions ---- */
+
+/* Is __wrefs, which glibc 2.41 has moved, where we think? Of a new condition it is the one word
+ * that is not 0: bit 0 is process-shared, bit 1 CLOCK_MONOTONIC. */
+static bool wrefs_is_there(void) {
+    union {
+        pthread_cond_t cond;
+        uint32_t words[sizeof(pthread_cond_t) / sizeof(uint32_t)];
+    } u = {0};
+    pthread_condattr_t attr;
+    pthread_condattr_init(&attr);
+    pthread_condattr_setpshared(&attr, PTHREAD_PROCESS_SHARED);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    int err = next(pthread_cond_init)(&u.cond, &attr);
+    pthread_condattr_destroy(&attr);
+    bool there = !err;
+    for (size_t i = 0; i < sizeof u.words / sizeof *u.words; i++)
+        there &= u.words[i] == (i * sizeof *u.words == glibc.off_cond_wrefs ? 3 : 0);
+    return there;
+}
+
+/* ---- cancellation ---- */
+
+/* The first instructions of __syscall_cancel_arch
+ * (sysdeps/unix/sysv/linux/x86_64/syscall_cancel.S): testb $CANCELED,(%rdi) among the first, and a
+ * system call that it returns from. */
+static bool is_cancel_bridge(const unsigned char *f) {
+    static const unsigned char test[] = {0xf6, 0x07, 0x08}, leave[] = {0x0f, 0x05, 0xc3};
+    const int head = 16, all = 96;
+    const unsigned char *end = memmem(f, all, leave, sizeof leave);
+    if (!memmem(f, head, test, sizeof test) || !end)
+        return false;
+    glibc.cancel_from = (uintptr_t)f;
+    glibc.cancel_end = (uintptr_t)end + 2;
+    return true;
+}
+
+/* Follows the calls (opcode e8) of f down to that code. A byte that only looks like one leads
+ * nowhere, or out of libc, where nothing is read. */
+static bool find_cancel_bridge(const unsigned char *f, const Dl_info *libc, int depth) {
+    const int reach = 96;
+    for (const unsigned char *p = f; p < f + reach; p++) {
+        int32_t rel;
+        Dl_info at;
+        if (*p != 0xe8)
+            continue;
+        memcpy(&rel, p + 1, sizeof rel);
+        const unsigned char *to = p + 5 + rel;
+        if (!dladdr(to, &at) || at.dli_fbase != libc->dli_fbase)
+            continue;
+        if (is_cancel_bridge(to) || (depth > 1 && find_cancel_bridge(to, libc, depth - 1)))
+            return true;
+    }
+    return false;
+}
+
+/* pause is __syscall_cancel, that is __internal_syscall_cancel, that is __syscall_cancel_arch. */
+static bool find_cancel(void) {
+    Dl_info libc;
+    void *f = (void *)next(pause);
+    if (glibc_minor() < 41)
+        return true;
+    return dladdr(f, &libc) && find_cancel_bridge(f, &libc, 3);
 }
 
 /* ---- the list of stacks ---- */
@@ -265,6 +336,10 @@ int glibc_probe(void) {
     struct probe p = {0};
     if (!find_functions())
         return unknown("functions");
+    if (!wrefs_is_there())
+        return unknown("conditions");
+    if (!find_cancel())
+        return unknown("cancellation");
     if (!find_described(&p.schedpolicy, &p.start_routine) || glibc_pretend_unknown)
         return unknown("struct pthread");
     if (!find_tls())

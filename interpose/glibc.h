@@ -7,7 +7,8 @@
 
 extern bool glibc_pretend_unknown;
 
-/* Offset of struct pthread.tid, 0 if libc does not tell. Callable at any time. */
-size_t glibc_tid_offset(void);
+/* At the library's start: what processes without goroutines need too (off_tid, 0 if libc does not
+ * tell; off_cond_wrefs). glibc_probe tests it. */
+void glibc_look(void);
 
 #endif

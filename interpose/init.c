@@ -220,7 +220,7 @@ __attribute__((constructor)) static void gthread_init(int argc, char **argv, cha
     read_environment(envp);
     if (settings.follow && strcmp(settings.follow, "0") == 0)
         unfollow(envp);
-    glibc.off_tid = glibc_tid_offset();
+    glibc_look();
     /* Registered before the program's handlers, so it runs before them in the child, and they
      * find a runtime that can be started again (DANGERS F2). */
     pthread_atfork(shim_before_fork, NULL, shim_reset_child);

@@ -18,11 +18,18 @@
  *   It is pthread_setcanceltype, or one of libc's blocking calls for the time of its system call.
  *   So either the canceller sees CANCEL_ASYNC, or the target sees the bits.
  *
+ *   From glibc 2.41 on the blocking calls leave CANCEL_ASYNC alone. They look at the bits and enter
+ *   the kernel in a few instructions at one place (glibc.cancel_from), and look once more after
+ *   EINTR. So the canceller sends SIGCANCEL always, after (1), and it acts if it interrupts just
+ *   there. Either the target sees the bits before it enters the kernel, or the signal comes in
+ * these instructions, or it ends the call.
+ *
  * Unwinding ends the bracket of a call (LIBC_CALL). While a wait of ours has something to undo, an
  * asynchronous request is put off (cancel_hold): it ends the wait as a deferred one does, and the
  * wait acts on it when it has cleaned up.
  */
 #include "shim/signal.h"
+#include "sigframe.h"
 
 static int bits_of(const struct thread *t) {
     return atomic_load_explicit(tcb_cancelhandling(t->tcb), memory_order_relaxed);
@@ -50,12 +57,17 @@ bool cancel_acts_now(const struct thread *t) {
     return !t->cancel_held && bits_of(t) & CANCEL_ASYNC && cancel_pending(t);
 }
 
+bool cancel_ends_call(uintptr_t pc) { return pc >= glibc.cancel_from && pc < glibc.cancel_end; }
+
+bool cancel_acts_at(const struct thread *t, uintptr_t pc) {
+    return cancel_acts_now(t) || (cancel_ends_call(pc) && !t->cancel_held && cancel_pending(t));
+}
+
 void cancel_by_signal(int sig, siginfo_t *info, void *context) {
     struct thread *t = thread_self();
     (void)sig;
     (void)info;
-    (void)context;
-    if (t && cancel_acts_now(t))
+    if (t && cancel_acts_at(t, arch_uc_pc(context)))
         cancel_test();
 }
 
@@ -88,6 +100,8 @@ SHIM_API int shim_cancel(pthread_t th) {
         return sig_send_cancel(t);
     } else {
         g_interrupt(t->g, false);
+        if (glibc.cancel_end)
+            return sig_send_cancel(t);
     }
     return 0;
 }

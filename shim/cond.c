@@ -20,7 +20,9 @@
 #define WREFS_MONOTONIC 2u
 #define WREFS_WAITER 8u
 
-static _Atomic uint32_t *wrefs(pthread_cond_t *c) { return (_Atomic uint32_t *)&c->__data.__wrefs; }
+static _Atomic uint32_t *wrefs(pthread_cond_t *c) {
+    return (_Atomic uint32_t *)((char *)c + glibc.off_cond_wrefs);
+}
 
 static bool cond_shared(pthread_cond_t *c) {
     return atomic_load_explicit(wrefs(c), memory_order_relaxed) & WREFS_SHARED;

@@ -219,6 +219,10 @@ static inline void cancel_hold(struct thread *self) {
 }
 /* Is t, which may be cancelled asynchronously now, to be? */
 bool cancel_acts_now(const struct thread *t);
+/* The same where SIGCANCEL interrupts it at pc: maybe in one of libc's blocking calls. */
+bool cancel_acts_at(const struct thread *t, uintptr_t pc);
+/* Is pc where a cancellation ends a blocking call of libc, with nothing done yet? */
+bool cancel_ends_call(uintptr_t pc);
 /* From its store on the signal acts; one that came before has been taken for nothing. */
 static inline void cancel_hold_end(struct thread *self) {
     atomic_signal_fence(memory_order_seq_cst);

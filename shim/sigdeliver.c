@@ -62,8 +62,9 @@ static bool on_alternate(const struct thread *t, uintptr_t sp) {
 }
 
 /* Takes the next signal that t does not block and that has a handler; on the way does what needs
- * none. The mask becomes the handler's. Fills run; false: nothing to run. */
-static bool next_handler(struct thread *t, struct run *run) {
+ * none. The mask becomes the handler's. Fills run; false: nothing to run. pc: what it interrupts.
+ */
+static bool next_handler(struct thread *t, struct run *run, uintptr_t pc) {
     struct g_signals *s = g_signals(t->g);
     for (;;) {
         uint64_t blocked = sig_blocked(t);
@@ -77,7 +78,7 @@ static bool next_handler(struct thread *t, struct run *run) {
             return false;
         if (sig == SIGCANCEL) { /* like a handler that blocks nothing; a wait notices by itself */
             *run = (struct run){.info = run->info, .handler = (void *)cancel_by_signal, .sig = sig};
-            if (cancel_acts_now(t))
+            if (cancel_acts_at(t, pc))
                 return true;
             continue;
         }
@@ -99,7 +100,7 @@ static bool next_handler(struct thread *t, struct run *run) {
 static bool inject_one(struct thread *t, void *kernel_uc) {
     uint64_t blocked = sig_blocked(t);
     struct run run;
-    if (!(sig_pending(t) & ~blocked) || !next_handler(t, &run))
+    if (!(sig_pending(t) & ~blocked) || !next_handler(t, &run, arch_uc_pc(kernel_uc)))
         return false;
     if (run.flags & SA_RESTART && syscall_inside() && arch_uc_call_ended(kernel_uc))
         t->handlers_run += HANDLER_ENDS; /* signal(7): some calls never go on, nor with a timeout */
@@ -179,7 +180,8 @@ static void run_here(int sig, siginfo_t *info, void *kernel_uc) {
 /* libc's cancellation of a thread that is libc's: what its own handler would do. */
 static void cancel_libc_thread(const siginfo_t *info, void *kernel_uc) {
     if (info->si_code != SI_TKILL || info->si_pid != signal_pid ||
-        !(atomic_load(tcb_cancelhandling(arch_tp())) & CANCEL_ASYNC))
+        !(atomic_load(tcb_cancelhandling(arch_tp())) & CANCEL_ASYNC ||
+          cancel_ends_call(arch_uc_pc(kernel_uc))))
         return;
     sys(SYS_rt_sigprocmask, SIG_SETMASK, uc_mask(kernel_uc), NULL, sizeof(uint64_t));
     next(pthread_testcancel)();
@@ -397,7 +399,7 @@ static bool leave_handler(struct thread *t, struct arch_sigframe *f) {
     if (was & ~back)
         sig_take_over(~back);
     /* What waits goes on the same frame: as if it had come at this very return. */
-    return sig_pending(t) & ~back && next_handler(t, run_of(f));
+    return sig_pending(t) & ~back && next_handler(t, run_of(f), arch_uc_pc(f->uc));
 }
 
 /* The handler has forked, and this is the child, without a runtime: the kernel's part of it. */

@@ -16,7 +16,8 @@ struct g;
 
 /* What must be known of the running glibc. off_*: byte offsets in struct pthread. */
 struct glibc_facts {
-    size_t off_tid; /* set by the library's constructor; the rest by glibc_probe */
+    size_t
+        off_tid; /* this and off_cond_wrefs by the library's constructor, the rest by glibc_probe */
     size_t pthread_size;
     size_t tls_size; /* static TLS with struct pthread, as _dl_get_tls_static_info gives it */
     size_t tls_align;
@@ -27,6 +28,10 @@ struct glibc_facts {
     size_t off_rseq_cpu_id; /* 0: this glibc has no rseq */
     size_t off_res;
     intptr_t resp_from_tp; /* where the TLS word __resp is */
+    size_t off_cond_wrefs; /* in a pthread_cond_t: its flags and the number of waiters */
+    /* From glibc 2.41 on: the code that looks for a cancellation and enters the kernel, for all of
+     * libc's blocking calls. Before: 0, these calls are asynchronously cancellable meanwhile. */
+    uintptr_t cancel_from, cancel_end;
     /* libc-private functions */
     void *(*allocate_tls)(void *tcb);
     void *(*allocate_tls_init)(void *tcb, bool init_tls);

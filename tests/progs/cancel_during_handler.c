@@ -49,6 +49,9 @@ int main(void) {
         wait_until(&in_handler, 1);
         OK(pthread_cancel(t));
         set(&cancelled, 1);
+        /* glibc's own calls begin again there without looking for the request. */
+        if (flags && check_cancel_signals() && check_expects("nptl"))
+            WANT(write(fd[1], "x", 1), 1);
         CHECK(join(t) == PTHREAD_CANCELED, "expected PTHREAD_CANCELED");
         WANT(get(&cleaned), i + 1);
     }

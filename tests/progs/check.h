@@ -11,6 +11,7 @@
 #define _GNU_SOURCE
 #endif
 #include <errno.h>
+#include <gnu/libc-version.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdarg.h>
@@ -104,6 +105,14 @@ static inline void check_value(long got, long want, const char *what) {
 static inline bool check_expects(const char *which) {
     const char *expect = getenv("GTHREAD_TEST_EXPECT");
     return expect && strcmp(expect, which) == 0;
+}
+
+/* From glibc 2.41 on pthread_cancel always sends a signal, and only a blocking call that this ends
+ * or that has not begun is cancelled by it. */
+static inline bool check_cancel_signals(void) {
+    int major = 0, minor = 0;
+    sscanf(gnu_get_libc_version(), "%d.%d", &major, &minor);
+    return major > 2 || minor >= 41;
 }
 
 /* A wrong LD_PRELOAD path only makes ld.so warn: look whether the library is really mapped. */
