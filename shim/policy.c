@@ -14,7 +14,7 @@
 
 #define POLICY_DEADLINE 6
 /* The head of linux/sched/types.h's, which cannot stand beside sched.h. */
-struct sched_attr {
+struct kernel_sched_attr {
     uint32_t size, sched_policy;
     uint64_t sched_flags;
     int32_t sched_nice;
@@ -98,7 +98,7 @@ static long policy_set(struct thread *t, int policy, const struct sched_param *p
 }
 
 /* Nothing but what a thread has anyhow: glib's pools ask for that. */
-static bool changes_nothing(const struct sched_attr *a, const struct thread *t) {
+static bool changes_nothing(const struct kernel_sched_attr *a, const struct thread *t) {
     struct sched_param param = {.sched_priority = (int)a->sched_priority};
     return !g_wired_tid(t->g) && !(t->wire & WIRE_SCHED) && !a->sched_flags &&
            a->sched_policy != POLICY_DEADLINE && policy_is_default((int)a->sched_policy, &param) &&
@@ -106,7 +106,7 @@ static bool changes_nothing(const struct sched_attr *a, const struct thread *t) 
 }
 
 /* sched_setattr(2), which has no other way to it than syscall(). */
-static long attr_set(struct thread *t, const struct sched_attr *a, long flags) {
+static long attr_set(struct thread *t, const struct kernel_sched_attr *a, long flags) {
     if (!a || flags || a->size < SCHED_ATTR_SIZE_VER0)
         return sys(SYS_sched_setattr, 0, a, flags); /* EINVAL or E2BIG */
     if (changes_nothing(a, t))
@@ -151,7 +151,7 @@ static long policy_call(struct thread *t, long nr, long b, long c, long d) {
         r = policy_get(t, &param);
         return r < 0 ? r : !given ? -EINVAL : policy_set(t, (int)r, given);
     case SYS_sched_setattr:
-        return attr_set(t, (const struct sched_attr *)b, c);
+        return attr_set(t, (const struct kernel_sched_attr *)b, c);
     case SYS_sched_getscheduler:
         return policy_get(t, &param);
     case SYS_sched_getparam:
