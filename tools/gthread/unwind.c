@@ -90,8 +90,13 @@ static int resume(unw_addr_space_t as, unw_cursor_t *cursor, void *arg) {
 }
 
 size_t unwind(struct target *t, const struct user_regs_struct *regs, uint64_t *pcs, size_t most) {
-    static unw_accessors_t accessors = {find_proc_info, put_unwind_info, dyn_info_list, access_mem,
-                                        access_reg,     access_fpreg,    resume,        NULL};
+    static unw_accessors_t accessors = {.find_proc_info = find_proc_info,
+                                        .put_unwind_info = put_unwind_info,
+                                        .get_dyn_info_list_addr = dyn_info_list,
+                                        .access_mem = access_mem,
+                                        .access_reg = access_reg,
+                                        .access_fpreg = access_fpreg,
+                                        .resume = resume};
     static unw_addr_space_t space;
     struct walk w = {t, regs};
     unw_cursor_t cursor;
