@@ -37,7 +37,9 @@ static const char help_text[] =
     "  3    it must not be run with the preload: it would not start, or fail\n"
     "  125  gthread failed; 126 the file cannot be read or is no program; 127 there is none\n";
 
-#define TESTED_GLIBC "2.36"
+/* Debian 12 and 13. */
+static const char *const tested[] = {"2.36", "2.41"};
+#define TESTED_GLIBC "2.36 and 2.41"
 
 /* ---- findings ---- */
 
@@ -207,8 +209,8 @@ static void check_image(const char *path, const char *name) {
         find(FAILS, "%s is part of DMTCP, which replaces pthread_create as well.", name);
     if (f.go)
         find(LIMITS,
-             "%s holds Go's runtime, which makes its system calls inline: its threads keep their P "
-             "while they wait, so with more of them than Ps it may stop.",
+             "%s holds Go's runtime, which makes its system calls inline: its threads have kernel "
+             "threads of their own and gain nothing.",
              name);
     else
         check_calls(name, &f);
@@ -231,10 +233,13 @@ static void check_glibc(const char *path) {
     size_t n = strlen(version);
     if (n && version[n - 1] == '.')
         version[n - 1] = 0;
+    for (size_t i = 0; i < sizeof tested / sizeof *tested; i++)
+        if (strcmp(version, tested[i]) == 0)
+            return;
     if (!*version)
         find(LIMITS, "The version of %s cannot be told; gthread is tested on %s.", path,
              TESTED_GLIBC);
-    else if (strcmp(version, TESTED_GLIBC) != 0)
+    else
         find(LIMITS,
              "It uses glibc %s, gthread is tested on %s: at the start of its threads gthread tests "
              "whether it understands it, and leaves it to the system's threads if not.",
