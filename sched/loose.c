@@ -8,11 +8,11 @@
  * lasted: so it never takes more from them than a thread of NPTL's would.
  *
  *   m->loose  meaning                                   left by
- *   0         G has a P or none for other reasons        loose_begin, at the end of a call that lasted
- *   n         G is loose, for the n-th time: status      its G, in a section: gets a P (g_get_p), leaves
- *             LOOSE, or SYSCALL in a call                the M (sched_switch) or is wired (wire_here): to
- *                                                        0; at the end of a call that lasted: to another n
- * Only this M changes it, and m->p is NULL from before it is set until after it is 0.
+ *   0         G has a P or none for other reasons        loose_begin, at the end of a call that
+ * lasted n         G is loose, for the n-th time: status      its G, in a section: gets a P
+ * (g_get_p), leaves LOOSE, or SYSCALL in a call                the M (sched_switch) or is wired
+ * (wire_here): to 0; at the end of a call that lasted: to another n Only this M changes it, and
+ * m->p is NULL from before it is set until after it is 0.
  *
  * What a loose G does without a P: it parks in the parking lot as others do (its deadline goes to
  * any P's heap), what it readies goes to the global queue. Its M then is idle (stopm, which looks
@@ -35,7 +35,9 @@ void loose_begin(struct g *g) {
 }
 
 /* Where its deadline fires: spread over all, since busy Ps look at their own. */
-struct p *loose_timers(const struct m *m) { return &sched.allp[m->id % sched.cfg.procs]; }
+struct p *loose_timers(const struct m *m) {
+    return &sched.allp[m->id % sched.cfg.procs];
+}
 
 void loose_end(struct m *m) {
     atomic_store_explicit(&m->loose, 0, memory_order_relaxed);

@@ -1,7 +1,7 @@
-/* loose_calls.c - threads whose calls in the kernel mostly last: whatever they do right after one is
- * as ever (locks, deadlines, pipes, threads, children, yielding, ending), while another thread
- * computes all the time; those that compute for long after one keep nobody from running, and signals
- * reach them. needs: time
+/* loose_calls.c - threads whose calls in the kernel mostly last: whatever they do right after one
+ * is as ever (locks, deadlines, pipes, threads, children, yielding, ending), while another thread
+ * computes all the time; those that compute for long after one keep nobody from running, and
+ * signals reach them. needs: time
  */
 #include "check.h"
 
@@ -110,8 +110,8 @@ static void compute(void) { compute_ns(3 * MS_NS); }
 static void yield(void) { sched_yield(); }
 static void nap(void) { usleep(200); }
 
-static void (*const what[])(void) = {lock, deadline, make_thread, pipes, semaphores,
-                                     yield, nap, yield, lock, semaphores};
+static void (*const what[])(void) = {lock,  deadline, make_thread, pipes, semaphores,
+                                     yield, nap,      yield,       lock,  semaphores};
 enum { KINDS = sizeof what / sizeof *what };
 
 static void *worker(void *arg) {
