@@ -1,5 +1,6 @@
-/* timed_call_others_signals.c - semtimedop with a time-out, by name and by number, while another process
- * sends signals that are for another thread: it is neither cut short nor begun anew with the whole time
+/* timed_call_others_signals.c - semtimedop with a time-out, by name and by number, while another
+ * process sends signals that are for another thread: it is neither cut short nor begun anew with
+ * the whole time
  */
 #include "check.h"
 
