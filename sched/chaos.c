@@ -71,7 +71,7 @@ void chaos_late_slow(const char *where) {
 void chaos_point_slow(const char *where) {
     struct g *g = getg();
     uint64_t number, hash;
-    if (!g || g->is_g0 || LOCKS_HELD(g->locks) || status_of(g) != G_RUNNING ||
+    if (!g || g->is_g0 || LOCKS_HELD(g->locks) || !g_runs(g) || g_waits_alone() ||
         !next_decision(&number, &hash))
         return;
     switch (hash % 16) {
@@ -83,7 +83,10 @@ void chaos_point_slow(const char *where) {
     case 2:
         tell(number, "goes to the global queue at", where);
         section_enter(g);
-        sched_switch(g, FIN_GLOBAL);
+        if (g->m->p)
+            sched_switch(g, FIN_GLOBAL);
+        else
+            g_get_p(g);
         section_leave(g);
         break;
     case 3:

@@ -12,9 +12,9 @@
  * server that is idle for seconds is not looked at each time.
  *
  * The states stand still while all are read: who leaves one needs a P, and takes sysmon out of its
- * sleep first (deep_sleep's pair), which is looked at once more afterwards. A wired G needs none,
- * but no other thread is there to wake it. Waits of wired Gs that begin while sysmon sleeps for
- * good are missed.
+ * sleep first (deep_sleep's pair), which is looked at once more afterwards. A loose G that leaves
+ * its M does so too (loose_end). A wired G needs none, but no other thread is there to wake it.
+ * Waits of wired Gs that begin while sysmon sleeps for good are missed.
  */
 #include "sched/runtime.h"
 

@@ -32,8 +32,8 @@ DEBUG_FIELD(g, ext);        /* what the layer above keeps for it: "thread.*" */
 DEBUG_FIELD(m, tid);        /* the kernel's id of the thread */
 
 /* Bit n: the registers of a G in state n are those of its M; it waits; it has no stack. */
-DEBUG_VALUE("status.on_m",
-            1U << G_RUNNING | 1U << G_PARKING | 1U << G_READIED | 1U << G_SYSCALL | 1U << G_WIRED);
+DEBUG_VALUE("status.on_m", 1U << G_RUNNING | 1U << G_PARKING | 1U << G_READIED | 1U << G_SYSCALL |
+                               1U << G_WIRED | 1U << G_LOOSE);
 DEBUG_VALUE("status.waits",
             1U << G_WAITING | 1U << G_PARKING | 1U << G_SYSCALL | 1U << G_WIRED_WAITING);
 DEBUG_VALUE("status.free", 1U << G_FREE);

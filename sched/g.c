@@ -167,7 +167,7 @@ bool g_on_class_stack(const struct g *g) { return g->slot_class != G_NO_CLASS; }
 int32_t g_kernel_tid(const struct g *g) {
     const struct m *m = g->m;
     uint32_t s = atomic_load_explicit(&g->status, memory_order_relaxed);
-    return m && (s == G_RUNNING || s == G_SYSCALL || s == G_WIRED) ? m->tid : 0;
+    return m && (s - G_RUNNING <= G_LOOSE - G_RUNNING || s == G_SYSCALL) ? m->tid : 0;
 }
 
 /* The parent's Gs are gone with their Ms; their memory is not worth finding. */

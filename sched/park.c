@@ -262,17 +262,18 @@ enum park_result lot_wait(struct waiter *w, uint64_t deadline) {
     if (!g)
         return wait_in_kernel(w, deadline);
     struct p *p = g->m->p;
-    if (unlikely(!p))
+    if (unlikely(!p) && g->m->wired)
         return wired_wait(g, w, deadline);
-    p_count(p, CNT_PARK);
+    if (likely(p))
+        p_count(p, CNT_PARK);
     if (deadline != TIME_FOREVER)
-        timer_add(p, g, deadline, w->seq);
+        timer_add(p ? p : loose_timers(g->m), g, deadline, w->seq);
     if (g_has_signals(g)) /* signal.c, parker (2) */
         g_interrupt(g, true);
     chaos_late("lot_wait");
     uint32_t readied = G_READIED;
     if (likely(status_of(g) != G_READIED) ||
-        !atomic_compare_exchange_strong_explicit(&g->status, &readied, G_RUNNING,
+        !atomic_compare_exchange_strong_explicit(&g->status, &readied, p ? G_RUNNING : G_LOOSE,
                                                  memory_order_acq_rel, memory_order_relaxed))
         sched_switch(g, FIN_PARK);
     if (deadline != TIME_FOREVER)

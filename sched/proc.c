@@ -233,6 +233,13 @@ static void switch_to(struct g *from, struct g *next, bool inherit, enum finish 
     switch_finish(from->m); /* maybe another M than before */
 }
 
+static void leave_without_p(struct m *m, enum finish fin) {
+    if (m->loose)
+        loose_end(m);
+    else if (fin == FIN_EXIT && m->wired)
+        m->ending = true;
+}
+
 void sched_switch(struct g *from, enum finish fin) {
     if (LOCKS_HELD(from->locks) || !from->locks)
         throw("sched_switch: a runtime lock is held, or no section open");
@@ -242,8 +249,8 @@ void sched_switch(struct g *from, enum finish fin) {
     struct g *next = NULL;
     if (likely(p))
         next = pick_local(p, &inherit);
-    else if (fin == FIN_EXIT) /* only a wired G ends without a P */
-        from->m->ending = true;
+    else
+        leave_without_p(from->m, fin);
     switch_to(from, next, inherit, fin);
 }
 
@@ -404,14 +411,22 @@ static inline bool yield_section(struct g *g) {
     return true;
 }
 
+/* In a section, with no P. False if it is wired. */
+static bool loose_yields(struct g *g) {
+    if (status_of(g) != G_LOOSE)
+        return false;
+    g_get_p(g);
+    return true;
+}
+
 bool g_yield(void) {
     struct g *g = getg();
-    if (!g || status_of(g) != G_RUNNING || g->is_g0)
+    if (!g || g->is_g0 || !g_runs(g))
         return false;
     if (unlikely(LOCKS_HELD(g->locks)))
         throw("g_yield: a runtime lock is held");
     section_enter(g);
-    bool yielded = yield_section(g);
+    bool yielded = g->m->p ? yield_section(g) : loose_yields(g);
     section_leave(g);
     return yielded;
 }
@@ -435,6 +450,8 @@ void sched_preempted(void) {
         p_count(p, CNT_PREEMPT);
         atomic_store_explicit(&p->preempt, false, memory_order_relaxed);
         sched_switch(g, FIN_GLOBAL);
+    } else {
+        loose_yields(g);
     }
     section_leave(g);
 }

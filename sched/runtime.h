@@ -4,7 +4,8 @@
  *
  *   g->m    the M that runs g (set just before the switch to it); stale while g does not run
  *   m->curg the goroutine on M, NULL while M runs g0
- *   m->p    the P that M holds, NULL while M is idle or its P was taken in a system call
+ *   m->p    the P that M holds, NULL while M is idle, its P was taken in a system call, or its G
+ *           runs without one (wired.c, loose.c)
  *   p->m    the M that holds P, NULL while P is idle
  *
  * After any switch a G may be on another M: never keep m or p in a local over a park.
@@ -37,6 +38,7 @@
  *   G_WAITING    no      no            no   g_ready
  *   G_SYSCALL    no      yes           yes  itself (its P may be taken: see p->sysword)
  *   G_WIRED      no      yes           yes  itself: runs on an M of its own, without a P (wired.c)
+ *   G_LOOSE      no      yes           yes  itself: goes on without a P after a call (loose.c)
  *   G_WIRED_WAITING no   no            yes  g_ready: to READIED; its M's g0 sleeps on this word
  *   G_DEAD       no      no            no   g_free
  *
@@ -46,7 +48,8 @@ enum g_status {
     G_FREE,
     G_RUNNABLE,
     G_RUNNING,
-    G_WIRED, /* next to RUNNING: g_runs */
+    G_WIRED, /* these three in a row: g_runs */
+    G_LOOSE,
     G_PARKING,
     G_READIED,
     G_WAITING,
@@ -136,7 +139,12 @@ struct m {
     uint32_t wired_seq;
     uint64_t wired_until;
     struct m *move_to;
-    void *stack; /* of M_STACK bytes; NULL: the process's own */
+    /* loose.c: not 0: the G runs without a P, since it came out of so many calls that lasted */
+    _Atomic uint32_t loose;
+    uint32_t loose_count;
+    uint32_t loose_seen; /* sysmon's: what it was at the last look */
+    uint64_t loose_cpu;  /* and the M's CPU time then, 0: not asked */
+    void *stack;         /* of M_STACK bytes; NULL: the process's own */
     struct m *alllink;
     uint32_t id;
     int32_t tid;          /* the kernel's; 0: it does not run yet, or has ended */
@@ -268,7 +276,8 @@ static inline void status_set(struct g *g, enum g_status s) {
 
 /* Does it run program code (or the library's for it), so that it may wait or begin a call? */
 static inline bool g_runs(struct g *g) {
-    return atomic_load_explicit(&g->status, memory_order_acquire) - G_RUNNING <= 1;
+    return atomic_load_explicit(&g->status, memory_order_acquire) - G_RUNNING <=
+           G_LOOSE - G_RUNNING;
 }
 
 /* The P of the running thread, or NULL: no G, no P, or inside a bracketed system call (where the
@@ -418,10 +427,17 @@ bool p_has_work(struct p *p);
 bool wired_run(struct m *m);
 /* lot_wait of a wired G. */
 enum park_result wired_wait(struct g *g, struct waiter *w, uint64_t deadline) __attribute__((cold));
-bool wired_syscall_enter(void) __attribute__((cold));
 void wired_ready(struct g *g) __attribute__((cold));
 void wired_finish(struct m *m, struct g *prev, enum finish fin)
     __attribute__((cold)); /* FIN_WIRED, FIN_MOVE */
+
+/* loose.c */
+void loose_begin(struct g *g); /* g, which has no P, goes on without. In a section */
+void loose_end(struct m *m);   /* its G has a P, or leaves it. In a section */
+struct p *loose_timers(const struct m *m);
+/* sysmon: Gs that have been loose for long, or all that are, are to get a P. True: look again soon
+ */
+bool loose_look(uint64_t now, bool all);
 
 /* m.c */
 #define M_STACK (128UL << 10) /* g0 runs the scheduler only; pages are used on demand */
@@ -491,7 +507,8 @@ void lot_reset_child(void);
 /* sysmon.c */
 bool sysmon_prepare(void); /* before its start; false: no memory */
 void sysmon_main(void *arg);
-void sysmon_wake(void); /* if it is in deep sleep */
+void sysmon_wake(void);         /* if it is in deep sleep */
+void send_preempt(struct m *m); /* sysmon's: interrupts m's G */
 
 /* deadlock.c: sysmon's */
 bool deadlock_look_due(void); /* all are idle: is it worth a look if they still are in a while? */

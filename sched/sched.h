@@ -387,7 +387,8 @@ struct call_habit {
 };
 bool syscall_enter_habit(struct call_habit *h);
 void syscall_exit_habit(struct call_habit *h);
-bool habit_is_slow(const struct call_habit *h);
+/* Will they mostly last, and has the caller a P that it would give away? */
+bool habit_gives(const struct call_habit *h);
 /* Ends the bracket; nothing if the caller is in none. */
 void syscall_exit(void);
 /* Is the caller in a bracket: a signal handler, or libc's own code in it? */

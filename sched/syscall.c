@@ -15,10 +15,10 @@
  */
 #include "sched/runtime.h"
 
-/* The goroutine whose call is to be bracketed; NULL on g0, without a runtime, wired, or nested. */
+/* The goroutine whose call is to be bracketed; NULL on g0, without a runtime, or nested. */
 static inline struct g *bracket_begin(void) {
     struct g *g = getg();
-    if (!g || g->is_g0 || status_of(g) != G_RUNNING)
+    if (!g || g->is_g0 || !g_runs(g))
         return NULL;
     section_enter(g);
     g->w.reason = WAIT_SYSCALL;
@@ -29,14 +29,16 @@ static inline struct g *bracket_begin(void) {
 bool syscall_enter(void) {
     struct g *g = bracket_begin();
     if (!g)
-        return wired_syscall_enter();
+        return false;
     struct m *m = g->m;
     struct p *p = m->p;
-    p_count(p, CNT_SYSCALL);
-    m->syscall_seq = atomic_load_explicit(&p->sysword, memory_order_relaxed) + 1;
     atomic_store_explicit(&g->status, G_SYSCALL, memory_order_relaxed);
-    /* Release: whoever takes the P sees its queues as we left them. */
-    atomic_store_explicit(&p->sysword, m->syscall_seq, memory_order_release);
+    if (likely(p)) { /* else it is wired or loose: there is no P to lose */
+        p_count(p, CNT_SYSCALL);
+        m->syscall_seq = atomic_load_explicit(&p->sysword, memory_order_relaxed) + 1;
+        /* Release: whoever takes the P sees its queues as we left them. */
+        atomic_store_explicit(&p->sysword, m->syscall_seq, memory_order_release);
+    }
     section_leave(g);
     return true;
 }
@@ -44,13 +46,15 @@ bool syscall_enter(void) {
 bool syscall_enter_block(void) {
     struct g *g = bracket_begin();
     if (!g)
-        return wired_syscall_enter();
+        return false;
     struct m *m = g->m;
     struct p *p = m->p;
-    p_count(p, CNT_SYSCALL);
     atomic_store_explicit(&g->status, G_SYSCALL, memory_order_relaxed);
-    m->p = NULL;
-    handoffp(p);
+    if (likely(p)) {
+        p_count(p, CNT_SYSCALL);
+        m->p = NULL;
+        handoffp(p);
+    }
     section_leave(g);
     return true;
 }
@@ -58,16 +62,19 @@ bool syscall_enter_block(void) {
 /* ---- habits ----
  * A call that lasts keeps others from the P until sysmon comes, some 50 us; giving the P away for a
  * call that does not last costs a fifth of that. So the P is given away where one call in five or
- * more is slow: each adds HABIT_STEP, each other one takes 1 away. */
+ * more is slow: each adds HABIT_STEP, each other one takes 1 away. And after a slow one there the G
+ * goes on without a P (loose.c). */
 #define HABIT_STEP 4
 #define HABIT_GIVES 16 /* four slow calls in a row, to begin with */
 #define HABIT_MAX 64   /* as many short ones forget it */
 /* Longer than a hand-over costs: about 20 us, in arch_cycles of 2-3 GHz. */
 #define HABIT_SLOW_CYCLES 50000
 
-bool habit_is_slow(const struct call_habit *h) {
+static bool habit_is_slow(const struct call_habit *h) {
     return atomic_load_explicit(&h->slow, memory_order_relaxed) >= HABIT_GIVES;
 }
+
+bool habit_gives(const struct call_habit *h) { return habit_is_slow(h) && p_self(); }
 
 bool syscall_enter_habit(struct call_habit *h) {
     if (likely(!habit_is_slow(h)))
@@ -84,14 +91,9 @@ static void habit_learn(struct call_habit *h, bool slow) {
         atomic_store_explicit(&h->slow, (uint8_t)now, memory_order_relaxed);
 }
 
-void syscall_exit_habit(struct call_habit *h) {
-    struct g *g = getg();
-    if (g && status_of(g) == G_SYSCALL)
-        habit_learn(h, arch_cycles() - g->w.since > HABIT_SLOW_CYCLES);
-    syscall_exit();
-}
+/* ---- coming back ---- */
 
-/* Came back without a P: takes an idle one, else waits on the global queue without an M. */
+/* Has no P: takes an idle one, else waits on the global queue without an M. */
 __attribute__((noinline)) void g_get_p(struct g *g) {
     struct m *m = g->m;
     if (m->wired) {
@@ -99,13 +101,30 @@ __attribute__((noinline)) void g_get_p(struct g *g) {
         return;
     }
     m->p = NULL;
-    if (take_idle_p(m))
-        status_set(g, G_RUNNING);
-    else
+    if (!take_idle_p(m)) {
         sched_switch(g, FIN_NO_P);
+        return;
+    }
+    if (m->loose)
+        loose_end(m);
+    status_set(g, G_RUNNING);
 }
 
-void syscall_exit(void) {
+/* lasted: so did this call, and those from there mostly do. */
+static __attribute__((noinline)) void exit_without_p(struct g *g, bool lasted) {
+    struct m *m = g->m;
+    m->p = NULL;
+    if (chaos_on) /* with one P the seed decides who runs, and in each call that one can */
+        lasted = sched.cfg.procs > 1 && chaos_draw(2, "goes on without a P");
+    if (lasted && !m->wired)
+        loose_begin(g);
+    else if (m->loose)
+        status_set(g, G_LOOSE); /* as before the call */
+    else
+        g_get_p(g);
+}
+
+static void bracket_end(bool lasted) {
     struct g *g = getg();
     if (!g || status_of(g) != G_SYSCALL)
         return;
@@ -118,7 +137,7 @@ void syscall_exit(void) {
                                                      memory_order_acquire, memory_order_relaxed)) {
         if (sched.cfg.procs > 1 && chaos(8, "loses its P in a system call")) {
             handoffp(p);
-            g_get_p(g);
+            exit_without_p(g, lasted);
         } else {
             status_set(g, G_RUNNING);
             /* A G that only makes short calls is never retaken; the 10 ms rule reaches it here. */
@@ -126,11 +145,23 @@ void syscall_exit(void) {
                 g_yield();
         }
     } else {
-        g_get_p(g);
+        exit_without_p(g, lasted);
     }
     g->w.reason = WAIT_NONE;
     section_leave(g);
     chaos_point("a system call");
+}
+
+void syscall_exit(void) { bracket_end(false); }
+
+void syscall_exit_habit(struct call_habit *h) {
+    struct g *g = getg();
+    bool slow = false;
+    if (g && status_of(g) == G_SYSCALL) {
+        slow = arch_cycles() - g->w.since > HABIT_SLOW_CYCLES;
+        habit_learn(h, slow);
+    }
+    bracket_end(slow && habit_is_slow(h));
 }
 
 bool g_may_park(void) {

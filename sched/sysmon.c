@@ -3,6 +3,7 @@
  * - takes the P of a G that stays in a bracketed system call (retake),
  * - asks a G that has run for 10 ms while others wait to yield, and if it does not, interrupts it
  *   (preempt_running),
+ * - has a G that goes on without a P for long get one (loose.c),
  * - takes the P of an M that sleeps in the kernel without having said so (unseen.c),
  * - wakes an M for a queue that stood still (the net under wake.c's rule) and for
  *   deadlines that nobody fired,
@@ -89,7 +90,7 @@ static bool in_call(struct p *p) {
 }
 
 /* One at a time: the signal queues, and an M that does not run could find many. */
-static void send_preempt(struct m *m) {
+void send_preempt(struct m *m) {
     if (!atomic_exchange_explicit(&m->preempt_sent, true, memory_order_relaxed) &&
         !sched.host->preempt_m(m->tid))
         atomic_store_explicit(&m->preempt_sent, false, memory_order_relaxed);
@@ -141,6 +142,7 @@ static void preempt_all(uint64_t now) {
         if (m && !in_call(p))
             send_preempt(m);
     }
+    loose_look(now, true);
 }
 
 static bool look_at(struct p *p, struct look *l, uint64_t now) {
@@ -197,6 +199,7 @@ static bool look_at_all(uint64_t now) {
     for (uint32_t i = 0; i < sched.cfg.procs; i++)
         found |= look_at(&sched.allp[i], &looks[i], now);
     look_at_net(now);
+    found |= loose_look(now, false);
     found |= m_rescue(now);
     uint64_t next = timers_next();
     if (next < now && now - next > SLICE_NS && npidle())

@@ -85,6 +85,7 @@ static const char *const status_names[G_STATUSES] = {
     [G_SYSCALL] = "syscall",
     [G_DEAD] = "dead",
     [G_WIRED] = "running, wired",
+    [G_LOOSE] = "running, no P",
     [G_WIRED_WAITING] = "waiting, wired",
 };
 DEBUG_NAMES("status.names", status_names);

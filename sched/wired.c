@@ -67,7 +67,10 @@ static void wire_here(struct g *g, struct m *m) {
     m->wired = g;
     status_set(g, G_WIRED);
     m->p = NULL;
-    handoffp(p);
+    if (p)
+        handoffp(p);
+    else if (m->loose)
+        loose_end(m);
 }
 
 void wired_finish(struct m *m, struct g *prev, enum finish fin) {
@@ -147,18 +150,7 @@ struct g *g_of_wired_m(void) {
     return getg()->m->ending ? NULL : getg()->m->wired;
 }
 
-/* ---- calls and waits ---- */
-
-/* There is no P to lose: the status says that the G is in the kernel. */
-bool wired_syscall_enter(void) {
-    struct g *g = getg();
-    if (!g || g->is_g0 || status_of(g) != G_WIRED)
-        return false;
-    g->w.reason = WAIT_SYSCALL;
-    g->w.since = arch_cycles();
-    status_set(g, G_SYSCALL);
-    return true;
-}
+/* ---- waits ---- */
 
 enum park_result wired_wait(struct g *g, struct waiter *w, uint64_t deadline) {
     struct m *m = g->m;

@@ -47,6 +47,7 @@ enum {
     FDF_DUPED = 16,     /* another number may name the same description */
     FDF_NO_NOWAIT = 32, /* RWF_NOWAIT is refused for reading; << 1: for writing */
     FDF_FIFO = 128,     /* a write may have to wait for a reader */
+    FDF_LARGE = 256,    /* pieces over PAIR_SMALL have been written to the pipe */
 };
 
 /* In net_ext(); zero at birth. Written by whoever learns it; two may learn the same. */
@@ -149,6 +150,18 @@ void io_end(struct io *io, long r);
         do                                                                                         \
             k_ = LIBC_CALL(call);                                                                  \
         while (unlikely(k_ == -EINTR) && !signal_ends((io)->mark, (io)->restarts));                \
+        k_;                                                                                        \
+    })
+/* For one that does not wait, but for a wrong guess: there is no habit to learn. */
+#define IO_KERNEL_SHORT(io, call)                                                                  \
+    ({                                                                                             \
+        long k_;                                                                                   \
+        do {                                                                                       \
+            bool outer_ = syscall_enter();                                                         \
+            k_ = (call);                                                                           \
+            if (likely(outer_))                                                                    \
+                syscall_exit();                                                                    \
+        } while (unlikely(k_ == -EINTR) && !signal_ends((io)->mark, (io)->restarts));              \
         k_;                                                                                        \
     })
 

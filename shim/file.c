@@ -107,7 +107,7 @@ static inline long pipe_read(struct io *io, void *buf, size_t n) {
     do {
         io_note(io);
         if (pair_has(io))
-            r = IO_KERNEL(io, sys(SYS_read, io->fd, buf, n));
+            r = IO_KERNEL_SHORT(io, sys(SYS_read, io->fd, buf, n));
         else
             r = try_vector(io, &v, 1);
     } while (r == -EAGAIN && io_wait(io, &r));
@@ -118,9 +118,11 @@ static inline long pipe_read(struct io *io, void *buf, size_t n) {
 
 static inline long pipe_write(struct io *io, const void *buf, size_t n) {
     struct iovec v = {(void *)buf, n};
+    if (n > PAIR_SMALL)
+        pair_note_large(fd_info(io->d));
     if (!pair_has_room(io, n))
         return other_write(io, &v, 1);
-    long r = IO_KERNEL(io, sys(SYS_write, io->fd, buf, n));
+    long r = IO_KERNEL_SHORT(io, sys(SYS_write, io->fd, buf, n));
     if (r > 0)
         pair_gave(io, r);
     return r;
@@ -179,6 +181,7 @@ long io_writev(int fd, const struct iovec *v, int n, bool cancels) {
         struct msghdr m = {.msg_iov = (struct iovec *)v, .msg_iovlen = (size_t)n};
         return net_sendmsg(fd, &m, io.kind == FD_SEQPACKET ? MSG_EOR : 0, cancels);
     }
+    pair_note_large(fd_info(io.d));
     long r = other_write(&io, v, n);
     io_end(&io, r);
     return r;

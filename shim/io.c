@@ -45,7 +45,7 @@ SHIM_API ssize_t shim_pread(int fd, void *b, size_t n, off_t at) {
     static struct call_habit habit;
     if (!getg())
         return next(pread)(fd, b, n, at);
-    if (unlikely(habit_is_slow(&habit)) && at >= 0)
+    if (unlikely(habit_gives(&habit)) && at >= 0)
         return pread_slow(&habit, fd, b, n, at);
     return BRACKETED(syscall_enter_habit(&habit), syscall_exit_habit(&habit), true,
                      next(pread)(fd, b, n, at));

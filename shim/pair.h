@@ -9,6 +9,10 @@
 /* A pipe of 16 pages with at most so much in it has room for PIPE_BUF bytes, however they lie:
  * pieces of more than half a page take a page each, smaller ones share. */
 #define PAIR_ROOM (24 << 10)
+/* The same where no piece is over PAIR_SMALL: but for the first page, which may be nearly read, and
+ * the last, each has so much that no further piece fitted. */
+#define PAIR_SMALL 512
+#define PAIR_ROOM_SMALL (14 * (4096 - PAIR_SMALL))
 
 static inline int pair_peer(struct fd_info *f) {
     return atomic_load_explicit(&f->peer1, memory_order_relaxed) - 1;
@@ -54,10 +58,20 @@ static inline bool pair_has(struct io *io) {
     return pair_peer(f) >= 0 && pair_count(f) > 0;
 }
 
+/* Before a piece is written that may be over PAIR_SMALL. */
+static inline void pair_note_large(struct fd_info *f) {
+    if (unlikely(!(fd_flags(f) & FDF_LARGE)))
+        fd_flag_set(f, FDF_LARGE);
+}
+
 /* Is there room in a pipe for n bytes, so that a plain write does not wait? */
 static inline bool pair_has_room(struct io *io, size_t n) {
-    int peer = pair_peer(fd_info(io->d));
-    return peer >= 0 && n <= PIPE_BUF && pair_count(fd_info(net_desc_look(peer))) <= PAIR_ROOM;
+    struct fd_info *f = fd_info(io->d);
+    int peer = pair_peer(f);
+    if (peer < 0 || n > PIPE_BUF)
+        return false;
+    int64_t room = fd_flags(f) & FDF_LARGE ? PAIR_ROOM : PAIR_ROOM_SMALL;
+    return pair_count(fd_info(net_desc_look(peer))) <= room;
 }
 
 /* A pipe or socket pair was just made. */

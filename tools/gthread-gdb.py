@@ -58,7 +58,7 @@ class Library:
                        for f in self.static("g_status", gdb.SYMBOL_STRUCT_DOMAIN).type.fields()}
         # Where a G in these states stands is for its M's registers to say.
         self.on_m = {self.status[s] for s in ("G_RUNNING", "G_PARKING", "G_READIED", "G_SYSCALL",
-                                               "G_WIRED")}
+                                               "G_WIRED", "G_LOOSE")}
         self.dead = {self.status[s] for s in ("G_DEAD", "G_FREE")}
 
     def static(self, name, domain=gdb.SYMBOL_VAR_DOMAIN):

@@ -1,24 +1,30 @@
 /* syscall.pml - the P at a system call: who has it when the call returns, and no G is left behind
  *
  * Mirrors sched/syscall.c (syscall_enter, syscall_enter_block, syscall_exit, g_get_p), sysmon.c
- * (retake_syscall) and of wake.c and proc.c handoffp, startm, finish_without_p, stopm and
+ * (retake_syscall), loose.c, and of wake.c and proc.c handoffp, startm, finish_without_p, stopm and
  * stop_and_recheck.
  * How many Ms spin is proc.pml's business: here wakep finds a P and an M at once.
  *
  * Gs make calls; one of them at a time may be in a call that returns only after all others have
- * ended, so its P must be taken. Checked: nobody touches a P that is another's; all Gs end. The
+ * ended, so its P must be taken. One that comes back without a P waits for one, or goes on without
+ * (loose); it may then make calls, get a P after all (it yields, or sysmon has it so), or end. LATE: one
+ * G is readied by another. Checked: nobody touches a P that is another's; all Gs end. The
  * look for an idle P in finish_without_p (LOCKED_LOOK) only saves a detour: stopm would find it.
  *
  * holds: -DNP=1 -DNG=2 -DCALLS=2
  * holds: -DNP=2 -DNG=2 -DCALLS=2
  * holds: -DNP=1 -DNG=3 -DCALLS=1
  * holds: -DNP=1 -DNG=2 -DCALLS=2 -DNO_LOCKED_LOOK
+ * holds: -DNP=1 -DNG=2 -DCALLS=3 -DLATE=1
+ * holds: -DNP=2 -DNG=2 -DCALLS=2 -DLATE=1
  * fails: -DNP=2 -DNG=2 -DCALLS=3 -DNO_NUMBER | assertion violated (owner[  the word repeats
  * fails: -DNP=1 -DNG=2 -DCALLS=2 -DNO_CAS | assertion violated (owner[  exit reads, then writes
  * fails: -DNP=1 -DNG=2 -DCALLS=2 -DUSE_AFTER | assertion violated (owner[  the M touches the P when its word is odd
  * fails: -DNP=1 -DNG=2 -DCALLS=2 -DNO_RETAKE | assertion violated (done==  sysmon takes no P
  * fails: -DNP=1 -DNG=2 -DCALLS=2 -DNO_RECHECK | assertion violated (done==  handoffp does not look once more
  * fails: -DNP=1 -DNG=2 -DCALLS=2 -DNO_STOPM_LOOK | assertion violated (done==  nor a M that goes to sleep
+ * fails: -DNP=1 -DNG=2 -DCALLS=2 -DLOOSE_HOLDS | assertion violated (owner[  a loose G goes on with the P that it had
+ * fails: -DNP=1 -DNG=2 -DCALLS=2 -DLATE=1 -DNO_LOOSE_WAKE | assertion violated (done==  a loose G that readies one wakes no M
  */
 #define NM (NG + 1)
 #define NONE 255
@@ -36,6 +42,10 @@ byte nextp[NM];
 bool blocker;
 byte calls = CALLS;
 byte done;
+#ifndef LATE
+#define LATE 0
+#endif
+byte late = LATE;
 
 /* What stands under sched.lock here changes one thing that is read without it, so it is one step. */
 inline idle_put(p) { atomic { owner[p] = IDLE; idle[p] = true } }
@@ -112,7 +122,7 @@ inline handoffp(p, who) {
 
 inline kernel() {
     if
-    :: atomic { !blocker && done < NG - 1 -> blocker = true }; /* an odd one */
+    :: atomic { !blocker && !late && done < NG - 1 -> blocker = true }; /* an odd one */
         done == NG - 1;
         blocker = false
     :: true
@@ -131,6 +141,14 @@ inline get_p() {
         atomic { glob++; idle_get(p, me) }
 #endif
     :: else
+    fi
+}
+
+/* exit_without_p */
+inline back() {
+    if
+    :: loose = true
+    :: get_p(); loose = false
     fi
 }
 
@@ -157,13 +175,17 @@ inline call() {
         if
         :: sysword[p] == seq ->
             sysword[p] = NEXT(seq); assert(owner[p] == IN_CALL + me); owner[p] = me
+#ifdef LOOSE_HOLDS
+        :: else
+#else
         :: else -> p = NONE
+#endif
         fi
     }
 #endif
     seq = 0;
     if
-    :: p == NONE -> get_p()
+    :: p == NONE -> back()
     :: else
     fi
 }
@@ -174,7 +196,20 @@ inline call_block() {
     handoffp(p, me);
     p = NONE;
     kernel();
-    get_p()
+    back()
+}
+
+/* The late G becomes runnable: queue_on. With a P it is next there; if it stays alone, that is no
+ * reason to wake an M. */
+inline ready() {
+    if
+    :: p != NONE -> assert(owner[p] == me); runq[p]++
+    :: else ->
+        glob++;
+#ifndef NO_LOOSE_WAKE
+        wakep(me)
+#endif
+    fi
 }
 
 inline stopm() {
@@ -219,17 +254,26 @@ inline find() {
 
 proctype M(byte me, p; bool g) {
     byte seq, m_, q_;
+    bool loose;
     do
     :: !g && p == NONE -> stopm()
     :: !g && p != NONE -> find()
-    :: g ->
+    :: g && !loose ->
         if
         :: atomic { calls > 0 -> calls-- };
             if
             :: call()
             :: call_block()
             fi
-        :: assert(owner[p] == me); atomic { g = false; done++ }
+        :: atomic { late > 0 -> late-- }; ready()
+        :: !late -> assert(owner[p] == me); atomic { g = false; done++ }
+        fi
+    :: g && loose ->
+        if
+        :: atomic { calls > 0 -> calls-- }; kernel(); back()
+        :: atomic { late > 0 -> late-- }; ready()
+        :: get_p(); loose = false
+        :: atomic { !late -> g = false; loose = false; done++ } /* or it parks: M without a P */
         fi
     od
 }
@@ -267,7 +311,7 @@ init {
         for (i : 0 .. NM - 1) { nextp[i] = NONE };
         for (i : 0 .. NP - 1) { owner[i] = IDLE; idle[i] = true };
         owner[0] = 0; idle[0] = false;
-        runq[0] = NG - 1; /* the other Gs wait behind the one that runs */
+        runq[0] = NG - 1 - LATE; /* the other Gs wait behind the one that runs */
         run M(0, 0, true);
         for (i : 1 .. NM - 1) { run M(i, NONE, false) };
         run sysmon();
