@@ -122,8 +122,7 @@ void syscall_exit(void) {
         } else {
             status_set(g, G_RUNNING);
             /* A G that only makes short calls is never retaken; the 10 ms rule reaches it here. */
-            if (unlikely(atomic_load_explicit(&p->preempt, memory_order_relaxed)))
-                g_yield();
+            yield_if_asked(g);
         }
     } else {
         g_get_p(g);
