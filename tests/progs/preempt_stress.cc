@@ -129,9 +129,7 @@ static void *do_floats(void *arg) {
     return NULL;
 }
 
-__attribute__((noinline)) static void jump_to(jmp_buf to) {
-    longjmp(to, 7);
-}
+__attribute__((noinline)) static void jump_to(jmp_buf to) { longjmp(to, 7); }
 
 static void *do_jump(void *arg) {
     (void)arg;
