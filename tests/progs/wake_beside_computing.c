@@ -1,6 +1,6 @@
 /* wake_beside_computing.c - 32 threads compute, and one that waits has its turn soon after its wait
  * is over, whatever it waits for: a time, another process, a thread that goes on computing. In
- * slices of 10 ms behind the others 20 sleeps took 2 to 6 s. And
+ * slices of 10 ms behind the others 20 sleeps took 2.4 s with one P. And
  * the other way round: threads that wake up all the time leave the computing ones their part
  * needs: time */
 #include "check.h"
