@@ -22,10 +22,10 @@
 
 #define CLAIMED 1
 
-bool poller_wait(struct net_batch *b) {
+bool poller_wait(struct net_batch *b, uint64_t cap) {
     uint64_t nobody = 0;
     b->n = 0;
-    if ((timers_next() == TIME_FOREVER && !net_running()) ||
+    if ((cap == TIME_FOREVER && timers_next() == TIME_FOREVER && !net_running()) ||
         !atomic_compare_exchange_strong_explicit(&sched.poll_until, &nobody, CLAIMED,
                                                  memory_order_seq_cst, memory_order_relaxed))
         return false;
@@ -33,6 +33,8 @@ bool poller_wait(struct net_batch *b) {
     bool in_epoll = net_running();
     atomic_store_explicit(&sched.poll_on_futex, !in_epoll, memory_order_relaxed);
     uint64_t until = timers_next();
+    if (cap < until)
+        until = cap;
     atomic_store_explicit(&sched.poll_until, until, memory_order_seq_cst);
     uint64_t again = timers_next();
     if (again < until)

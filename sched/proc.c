@@ -18,10 +18,16 @@
 struct sched sched;
 
 /* A P that is never out of work looks at the clock every so many switches, a few us; and every so
- * many looks also at the global queue: about as often as Go, which does it every 61 switches.
- * Primes, so that it does not fall in step with the program. */
+ * looks also at the global queue: about as often as Go, which does it every 61 switches.
+ * Primes, so that it does not fall in step with the program. Where Gs run long, 65 switches can be
+ * a minute: after a time the global queue is due, and with it P's share of it, which then has its
+ * turn in the ring. In arch_cycles of 2-3 GHz: 2 ms. */
 #define LOOK_EVERY 13
 #define GLOBAL_LOOKS 5
+#define GLOBAL_CYCLES 5000000
+/* A flood of Gs that wake up has P for so long, then a computing one for TURN_MIN_NS: about 1 ms,
+ * so that it keeps a third. */
+#define RING_CYCLES 2500000
 /* A readier that goes on longer than this wakes Ms next times. About what a wake-up costs; in
  * arch_cycles of 2-3 GHz. */
 #define LONG_RUN_CYCLES 50000
@@ -52,6 +58,19 @@ static uint32_t ring_length(struct p *p) {
            atomic_load_explicit(&p->runqhead, memory_order_relaxed);
 }
 
+/* The running G has readied another while it has a turn of the computing ones. Nobody watches
+ * every wake-up: it stops itself at the next chance, or has sysmon look when its time is over. */
+static __attribute__((noinline)) void woke_another(struct p *p) {
+    struct g *g = getg();
+    if (!g || g->is_g0 || !sched_by_clock())
+        return;
+    uint64_t over = atomic_load_explicit(&p->turn_at, memory_order_relaxed) + TURN_MIN_NS;
+    if (nanotime() < over)
+        poller_timer_added(over);
+    else
+        ask_to_yield(p, switches_of(p));
+}
+
 /* p: the caller's, or NULL. next: it is to run when the caller stops. */
 static inline void queue_on(struct p *p, struct g *g, bool next) {
     if (!p) {
@@ -62,6 +81,8 @@ static inline void queue_on(struct p *p, struct g *g, bool next) {
         return;
     }
     runq_put(p, g, next);
+    if (unlikely(atomic_load_explicit(&p->slice_us, memory_order_relaxed)))
+        woke_another(p);
     if (sched.cfg.procs == 1) /* it is ours: no idle one that a wake-up could be for */
         return;
     atomic_thread_fence(memory_order_seq_cst); /* submit, (2) */
@@ -164,7 +185,15 @@ static void note_long_run(struct g *g) {
         g->lone_wakes--;
 }
 
-static void exec_prepare(struct m *m, struct g *g, bool inherit) {
+/* g comes from the queue of computing Gs. */
+static __attribute__((noinline)) void turn_begin(struct p *p, struct g *g) {
+    g->slice_us = 0;
+    atomic_store_explicit(&p->turn_at, nanotime(), memory_order_relaxed);
+    p->computing_at = arch_cycles();
+    p->round_end = atomic_load_explicit(&p->runqtail, memory_order_relaxed);
+}
+
+static void exec_prepare(struct m *m, struct g *g) {
     struct p *p = m->p;
     p_count(p, CNT_SWITCH);
     atomic_thread_fence(memory_order_release); /* unseen.c, outside */
@@ -173,12 +202,10 @@ static void exec_prepare(struct m *m, struct g *g, bool inherit) {
     status_set(g, G_RUNNING);
     if (unlikely(chaos_on))
         chaos_note_turn(g->id);
-    if (!inherit) {
-        atomic_store_explicit(&p->schedtick,
-                              atomic_load_explicit(&p->schedtick, memory_order_relaxed) + 1,
-                              memory_order_relaxed);
-        atomic_store_explicit(&p->preempt, false, memory_order_relaxed);
-    }
+    uint32_t slice = g->slice_us;
+    atomic_store_explicit(&p->slice_us, slice, memory_order_relaxed);
+    if (unlikely(slice))
+        turn_begin(p, g);
 }
 
 /* Fetches events for p's queue. */
@@ -196,7 +223,23 @@ static bool net_look_due(struct p *p) {
     return net_poll_due(ring_empty(p) ? NETPOLL_CYCLES : NETPOLL_QUEUED_CYCLES) && runq_has_room(p);
 }
 
-/* Fires what is due. True if it is time to look at the global queue, where something is. */
+/* Is it time to look at one of the global queues, where something is? */
+static enum due global_due(struct p *p) {
+    if (!atomic_load_explicit(&sched.runqsize, memory_order_relaxed))
+        return DUE_NOTHING;
+    bool turn = ++p->looks % GLOBAL_LOOKS == 0;
+    uint64_t now = sched_by_clock() ? arch_cycles() : 0;
+    if (atomic_load_explicit(&sched.ncomputing, memory_order_relaxed) &&
+        (now ? now - p->computing_at > RING_CYCLES : turn && !globq_size()))
+        return DUE_COMPUTING;
+    if (!globq_size())
+        return DUE_NOTHING;
+    if (now && now - p->global_at > GLOBAL_CYCLES && runq_has_room(p))
+        return DUE_SHARE;
+    return turn ? DUE_GLOBAL : DUE_NOTHING;
+}
+
+/* Fires what is due. True if g0 is to find the next G. */
 static __attribute__((noinline)) bool look_around(struct p *p) {
     p->look_in = LOOK_EVERY;
     timers_check(p);
@@ -204,27 +247,25 @@ static __attribute__((noinline)) bool look_around(struct p *p) {
         net_look_p(p);
     if (chaos(2, "looks everywhere for the next one"))
         return true;
-    if (++p->looks % GLOBAL_LOOKS || !atomic_load_explicit(&sched.runqsize, memory_order_relaxed))
-        return false;
-    p->global_due = true;
-    return true;
+    p->due = global_due(p);
+    return p->due != DUE_NOTHING;
 }
 
 /* The next G of this P's own queue, if g0 has nothing more urgent to look at. */
-static inline struct g *pick_local(struct p *p, bool *inherit) {
+static inline struct g *pick_local(struct p *p) {
     if (unlikely(--p->look_in <= 0) && look_around(p))
         return NULL;
-    return runq_get(p, inherit);
+    return runq_get(p);
 }
 
-static void switch_to(struct g *from, struct g *next, bool inherit, enum finish fin) {
+static void switch_to(struct g *from, struct g *next, enum finish fin) {
     struct m *m = from->m;
     from->lone_cycles = 0; /* what a deadline has readied meanwhile was not its doing */
     m->prev = from;
     m->finish = fin;
     if (next) {
         p_count(m->p, CNT_DIRECT);
-        exec_prepare(m, next, inherit);
+        exec_prepare(m, next);
         arch_switch(&from->ctx, &next->ctx);
     } else {
         m->curg = NULL;
@@ -244,14 +285,13 @@ void sched_switch(struct g *from, enum finish fin) {
     if (LOCKS_HELD(from->locks) || !from->locks)
         throw("sched_switch: a runtime lock is held, or no section open");
     struct p *p = from->m->p;
-    bool inherit = false;
     note_long_run(from);
     struct g *next = NULL;
     if (likely(p))
-        next = pick_local(p, &inherit);
+        next = pick_local(p);
     else
         leave_without_p(from->m, fin);
-    switch_to(from, next, inherit, fin);
+    switch_to(from, next, fin);
 }
 
 /* prev came out of a system call and found no idle P. One that became idle since then found the
@@ -300,9 +340,13 @@ void switch_finish(struct m *m) {
         yielded_waits();
         break;
     case FIN_GLOBAL:
+    case FIN_COMPUTES:
         status_set(prev, G_RUNNABLE);
         lock_acquire(&sched.lock);
-        globq_put_locked(prev);
+        if (fin == FIN_GLOBAL)
+            globq_put_locked(prev);
+        else
+            computing_put_locked(prev);
         lock_release(&sched.lock);
         wakep();
         break;
@@ -371,43 +415,81 @@ static struct g *take_global(struct p *p, uint32_t max) {
     return g;
 }
 
+static struct g *take_computing(void) {
+    if (!atomic_load_explicit(&sched.ncomputing, memory_order_relaxed))
+        return NULL;
+    lock_acquire(&sched.lock);
+    struct g *g = computing_get_locked();
+    lock_release(&sched.lock);
+    return g;
+}
+
+static struct g *take_due(struct p *p) {
+    enum due due = p->due;
+    p->due = DUE_NOTHING;
+    if (likely(due == DUE_NOTHING))
+        return NULL;
+    return due == DUE_COMPUTING ? take_computing() : take_global(p, due == DUE_GLOBAL);
+}
+
+/* A G that has yielded while others compute goes behind these. Where all on that list have only
+ * yielded, back to the ring, which is the shorter way. */
+#define SLICE_YIELDED (SLICE_US + 1)
+static enum finish behind_computing(struct g *g, struct g *next) {
+    if (next->slice_us == SLICE_YIELDED)
+        return FIN_YIELD;
+    g->slice_us = SLICE_YIELDED;
+    return FIN_COMPUTES;
+}
+
 /* Where else there may be a G to yield to. If it is not from p's own queue, its place there is not
  * one that a spinning M was woken for or has seen: the yielding G has to wake one (*fin). */
-static __attribute__((noinline)) struct g *find_for_yield(struct p *p, bool *inherit,
+static __attribute__((noinline)) struct g *find_for_yield(struct g *g, struct p *p,
                                                           enum finish *fin) {
-    *inherit = false;
     *fin = FIN_GLOBAL;
-    struct g *g = p->global_due ? take_global(p, 1) : NULL;
-    p->global_due = false;
-    if (g)
-        return g;
-    g = runq_get(p, inherit); /* a deadline may have fired */
-    if (g) {
-        *fin = FIN_YIELD;
-        return g;
+    struct g *next = take_due(p);
+    if (!next) {
+        next = runq_get(p); /* a deadline may have fired */
+        if (next) {
+            *fin = FIN_YIELD;
+            return next;
+        }
+        next = take_global(p, 0);
     }
-    *inherit = false;
-    g = take_global(p, 0);
-    return g ? g : steal_work(p, false);
+    if (!next)
+        next = take_computing();
+    if (next && next->slice_us)
+        *fin = behind_computing(g, next);
+    return next ? next : steal_work(p, false);
+}
+
+/* Gs that yield all the time keep the ring from ever being empty: the computing ones have a turn
+ * after each round of it. */
+static __attribute__((noinline)) bool round_is_over(struct p *p) {
+    if (atomic_load_explicit(&p->runnext, memory_order_relaxed) ||
+        (int32_t)(atomic_load_explicit(&p->runqhead, memory_order_relaxed) - p->round_end) < 0)
+        return false;
+    p->due = DUE_COMPUTING;
+    return true;
 }
 
 static inline bool yield_section(struct g *g) {
     struct p *p = g->m->p;
-    atomic_store_explicit(&p->preempt, false, memory_order_relaxed);
     p_count(p, CNT_YIELD);
     note_long_run(g);
-    bool inherit = false;
     enum finish fin = FIN_YIELD;
-    struct g *next = pick_local(p, &inherit);
+    struct g *next = NULL;
+    if (likely(!atomic_load_explicit(&sched.ncomputing, memory_order_relaxed)) || !round_is_over(p))
+        next = pick_local(p);
     if (unlikely(!next)) {
         timers_check(p);
-        next = find_for_yield(p, &inherit, &fin);
+        next = find_for_yield(g, p, &fin);
         if (!next) {
             g->lone_cycles = 0;
             return false;
         }
     }
-    switch_to(g, next, inherit, fin);
+    switch_to(g, next, fin);
     return true;
 }
 
@@ -431,11 +513,54 @@ bool g_yield(void) {
     return yielded;
 }
 
+/* What is left to the running G of its slice. A turn that began otherwise is over, and so is one
+ * with less than the next is given in any case. */
+static uint32_t slice_rest(struct p *p) {
+    uint64_t slice = atomic_load_explicit(&p->slice_us, memory_order_relaxed) * NSEC_PER_USEC;
+    uint64_t used = nanotime() - atomic_load_explicit(&p->turn_at, memory_order_relaxed);
+    if (used + TURN_MIN_NS >= slice)
+        return SLICE_US;
+    return (uint32_t)((slice - used) / NSEC_PER_USEC);
+}
+
+/* The G is stopped for a deadline that is not quite there: sysmon was quicker than it thinks. */
+static void await_deadline(struct p *p) {
+    uint64_t when = atomic_load_explicit(&p->timer0, memory_order_relaxed);
+    for (uint64_t now = nanotime(); now < when && when - now < TIMER_LEAD_NS; now = nanotime())
+        arch_pause();
+}
+
+/* Stops the running G, which has a P, if it is still the one that is meant. In a section. */
+static void stop_computing(struct g *g) {
+    struct p *p = g->m->p;
+    atomic_store_explicit(&p->preempt, false, memory_order_relaxed);
+    if (!sched.cfg.preempt_us &&
+        atomic_load_explicit(&p->asked_switch, memory_order_relaxed) != switches_of(p))
+        return;
+    g->slice_us = slice_rest(p);
+    await_deadline(p);
+    sched_switch(g, FIN_COMPUTES);
+}
+
+void yield_if_asked(struct g *g) {
+    struct p *p = g->m->p;
+    if (p && unlikely(atomic_load_explicit(&p->preempt, memory_order_relaxed)))
+        stop_computing(g);
+}
+
 void g_yield_if_asked(void) {
     chaos_point("a call that programs repeat");
     struct p *p = p_self();
-    if (p && unlikely(atomic_load_explicit(&p->preempt, memory_order_relaxed)))
-        g_yield();
+    if (!p || likely(!atomic_load_explicit(&p->preempt, memory_order_relaxed)))
+        return;
+    struct g *g = getg();
+    if (status_of(g) != G_RUNNING || g->is_g0)
+        return;
+    if (unlikely(LOCKS_HELD(g->locks)))
+        throw("g_yield_if_asked: a runtime lock is held");
+    section_enter(g);
+    yield_if_asked(g);
+    section_leave(g);
 }
 
 void m_preempt_arrived(void) {
@@ -445,11 +570,9 @@ void m_preempt_arrived(void) {
 void sched_preempted(void) {
     struct g *g = getg();
     section_enter(g);
-    struct p *p = g->m->p;
-    if (p) { /* not wired meanwhile */
-        p_count(p, CNT_PREEMPT);
-        atomic_store_explicit(&p->preempt, false, memory_order_relaxed);
-        sched_switch(g, FIN_GLOBAL);
+    if (g->m->p) { /* not wired meanwhile */
+        p_count(g->m->p, CNT_PREEMPT);
+        stop_computing(g);
     } else {
         loose_yields(g);
     }
@@ -463,29 +586,26 @@ void g_io_done(void) {
         return;
     section_enter(g);
     struct p *p = g->m->p;
-    bool asked = atomic_load_explicit(&p->preempt, memory_order_relaxed);
     if (unlikely(--p->io_in <= 0)) {
         p->io_in = IO_LOOK_EVERY;
         if (net_look_due(p))
             net_look_p(p);
     }
+    yield_if_asked(g);
     section_leave(g);
-    if (unlikely(asked))
-        g_yield();
 }
 
 /* ---- finding work (g0) ---- */
 
 /* Another round over all Ps: their queues four times, the last time with runnext and timers. */
 static struct g *spin_for_work(struct m *m) {
-    bool inherit;
     for (int round = 0; round < 4; round++) {
         bool last = round == 3;
         if (last) {
             bool fired = false;
             for (uint32_t i = 0; i < sched.cfg.procs; i++)
                 fired |= timers_check(&sched.allp[i]);
-            struct g *g = fired ? runq_get(m->p, &inherit) : NULL;
+            struct g *g = fired ? runq_get(m->p) : NULL;
             if (g)
                 return g;
         }
@@ -498,6 +618,8 @@ static struct g *spin_for_work(struct m *m) {
 
 static struct g *linger_look(struct m *m) {
     struct g *g = take_global(m->p, 0);
+    if (!g)
+        g = take_computing();
     return g ? g : steal_work(m->p, false);
 }
 
@@ -523,25 +645,24 @@ static struct g *linger(struct m *m) {
 }
 
 /* The sources that need the P. */
-static struct g *find_with_p(struct m *m, bool *inherit) {
+static struct g *find_with_p(struct m *m) {
     struct p *p = m->p;
-    *inherit = false;
     timers_check(p);
-    struct g *g = p->global_due ? take_global(p, 1) : NULL;
-    p->global_due = false;
+    struct g *g = take_due(p);
     if (!g && runq_has_room(p) && chaos(8, "takes from the others first")) {
         g = take_global(p, 1);
         g = g ? g : steal_work(p, true);
     }
     if (!g)
-        g = runq_get(p, inherit);
+        g = runq_get(p);
     if (!g)
         g = take_global(p, 0);
     if (!g && net_poll_due(0) && net_look_p(p))
-        g = runq_get(p, inherit);
+        g = runq_get(p);
+    if (!g)
+        g = take_computing();
     if (g)
         return g;
-    *inherit = false;
     uint32_t spinners = atomic_load_explicit(&sched.nmspinning, memory_order_relaxed);
     if (!m->spinning) {
         if (sched.cfg.procs == 1 || 2 * spinners >= sched.cfg.procs - npidle())
@@ -580,7 +701,7 @@ static bool stop_and_recheck(struct m *m) {
  * and with Gs in its queue. */
 static void poll_idle(struct m *m) {
     struct net_batch events;
-    while (!m->p && poller_wait(&events)) {
+    while (!m->p && poller_wait(&events, TIME_FOREVER)) {
         bool due = timers_next() <= nanotime();
         if (!due && !events.n)
             continue; /* an earlier deadline was added */
@@ -599,11 +720,11 @@ static void poll_idle(struct m *m) {
 }
 
 /* NULL: m has been wired. */
-static struct g *find_runnable(struct m *m, bool *inherit) {
+static struct g *find_runnable(struct m *m) {
     for (;;) {
         if (!m->p && !stopm(m))
             return NULL;
-        struct g *g = find_with_p(m, inherit);
+        struct g *g = find_with_p(m);
         if (g)
             return g;
         if (stop_and_recheck(m))
@@ -618,15 +739,14 @@ static struct g *find_runnable(struct m *m, bool *inherit) {
 /* The life of g0. Entered by a new M, with or without a P. */
 void m_loop(struct m *m) {
     for (;;) {
-        bool inherit;
         if (unlikely(m->wired) && !wired_run(m))
             return;
-        struct g *g = find_runnable(m, &inherit);
+        struct g *g = find_runnable(m);
         if (unlikely(!g))
             continue;
         if (m->spinning)
             reset_spinning(m);
-        exec_prepare(m, g, inherit);
+        exec_prepare(m, g);
         m->finish = FIN_NONE;
         arch_switch(&m->g0->ctx, &g->ctx);
         switch_finish(m);

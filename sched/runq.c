@@ -1,9 +1,25 @@
-/* runq.c - run queues: a ring and a runnext slot for each P, one global list
+/* runq.c - run queues: a ring and a runnext slot for each P, two global lists
  *
  * As Go's (proc.go, runqput and friends). The ring has one producer, the owner of the P, and many
  * consumers. head is advanced by compare-exchange (release: the slot has been read), tail by the
  * owner's store (release: the slot has been written). runnext is the G readied last: it runs
- * before the ring and inherits the slice, which makes a pair that wakes each other cheap.
+ * before the ring, which makes a pair that wakes each other cheap.
+ *
+ * Unlike Go's there are two levels, so that who waits most of the time and who computes all of the
+ * time do not queue behind each other (a feedback queue, as in Corbato's CTSS):
+ *   1. Who is new, has been woken or has yielded: the rings and the global queue.
+ *   2. Who was stopped while it computed: one list for all Ps, sched.computing.
+ * A P that has no G of the first level takes one of the second. A G is stopped
+ *   after TURN_MIN_NS    if one of the first level waits for its P: it goes to the front of the
+ *                        list if it came from there, with what is left of its slice,
+ *   after its slice      if only others of the second wait: to the end of the list.
+ * So one that wakes up waits for TURN_MIN_NS at most, and less than that mostly, and the others
+ * share the rest of the time in slices, each in its turn. sysmon stops them (sysmon.c); a G of the
+ * second level that readies another stops itself (proc.c, woke_another). Neither level starves:
+ * look_around gives the list a turn after RING_CYCLES, and who yields after each round of the ring.
+ *
+ * Why not by virtual time, as Linux's EEVDF or MuQSS's deadlines do: a clock and a sum at every
+ * switch would double the cost of a yield. To be stopped at all says as much, and is seldom.
  */
 #include "sched/runtime.h"
 
@@ -75,17 +91,15 @@ void runq_put(struct p *p, struct g *g, bool next) {
 /* Out of its turn, as a slice of its own. */
 static struct g *take_runnext(struct p *p) { return runnext_exchange(p, NULL); }
 
-static inline struct g *get_in_order(struct p *p, bool *inherit) {
+static inline struct g *get_in_order(struct p *p) {
     struct g *next = atomic_load_explicit(&p->runnext, memory_order_relaxed);
     uint32_t head = load_acq(&p->runqhead);
     uint32_t tail = atomic_load_explicit(&p->runqtail, memory_order_relaxed);
-    *inherit = true;
     if (next && (head == tail || p->runnext_streak < RUNNEXT_MAX) &&
         (next = runnext_exchange(p, NULL))) {
         p->runnext_streak++;
         return next;
     }
-    *inherit = false;
     p->runnext_streak = 0;
     for (;;) {
         if (head == tail) /* stolen empty meanwhile: then runnext is due after all */
@@ -96,18 +110,18 @@ static inline struct g *get_in_order(struct p *p, bool *inherit) {
     }
 }
 
-static __attribute__((noinline)) struct g *get_chaos(struct p *p, bool *inherit) {
-    struct g *g = get_in_order(p, inherit);
+static __attribute__((noinline)) struct g *get_chaos(struct p *p) {
+    struct g *g = get_in_order(p);
     for (int i = 0; i < 3 && g && chaos_draw(3, "runs another one first"); i++) {
         runq_put(p, g, false);
-        g = get_in_order(p, inherit);
+        g = get_in_order(p);
     }
     return g;
 }
 
-/* Owner of p only. *inherit: the G goes on in the slice of the one before it. */
-struct g *runq_get(struct p *p, bool *inherit) {
-    return unlikely(chaos_on) ? get_chaos(p, inherit) : get_in_order(p, inherit);
+/* Owner of p only. */
+struct g *runq_get(struct p *p) {
+    return unlikely(chaos_on) ? get_chaos(p) : get_in_order(p);
 }
 
 /* Racy for all but the owner. runnext is read between two reads of the ring, so that a kick of
@@ -170,31 +184,34 @@ struct g *runq_steal(struct p *p, struct p *victim, bool take_next) {
     return g;
 }
 
-/* ---- the global queue: FIFO under sched.lock ---- */
+/* ---- the global queue, and that of computing Gs: under sched.lock ---- */
 
-void globq_put_locked(struct g *g) {
+static void append(struct gqueue *q, struct g *g) {
     g->schedlink = NULL;
-    if (sched.runqtail)
-        sched.runqtail->schedlink = g;
+    if (q->tail)
+        q->tail->schedlink = g;
     else
-        sched.runqhead = g;
-    sched.runqtail = g;
-    atomic_fetch_add_explicit(&sched.runqsize, 1, memory_order_seq_cst);
+        q->head = g;
+    q->tail = g;
 }
 
-/* runqsize is not lowered yet. */
-static struct g *globq_unlink_locked(void) {
-    struct g *g = sched.runqhead;
-    sched.runqhead = g->schedlink;
-    if (!sched.runqhead)
-        sched.runqtail = NULL;
+static struct g *unlink_first(struct gqueue *q) {
+    struct g *g = q->head;
+    q->head = g->schedlink;
+    if (!q->head)
+        q->tail = NULL;
     return g;
+}
+
+void globq_put_locked(struct g *g) {
+    append(&sched.globq, g);
+    atomic_fetch_add_explicit(&sched.runqsize, 1, memory_order_seq_cst);
 }
 
 /* Takes a fair share for p, at most max (0: half a ring): returns one, the rest goes to p's
  * ring. The ring has room: p looks here only when it is empty, or takes one. */
 struct g *globq_get_locked(struct p *p, uint32_t max) {
-    uint32_t size = atomic_load_explicit(&sched.runqsize, memory_order_relaxed);
+    uint32_t size = globq_size();
     if (!size)
         return NULL;
     uint32_t n = size / sched.cfg.procs + 1;
@@ -204,10 +221,33 @@ struct g *globq_get_locked(struct p *p, uint32_t max) {
         n = RUNQ_SIZE / 2;
     if (max && n > max)
         n = max;
-    struct g *g = globq_unlink_locked();
+    struct g *g = unlink_first(&sched.globq);
     for (uint32_t i = 1; i < n; i++)
-        runq_put(p, globq_unlink_locked(), false);
+        runq_put(p, unlink_first(&sched.globq), false);
+    p->global_at = arch_cycles();
     /* Last: an M that is about to sleep looks at runqsize first and at the rings then. */
     atomic_fetch_sub_explicit(&sched.runqsize, n, memory_order_seq_cst);
+    return g;
+}
+
+/* To the front if it has some of its slice left, else behind the others. */
+void computing_put_locked(struct g *g) {
+    struct gqueue *q = &sched.computing;
+    if (g->slice_us < SLICE_US && q->head) {
+        g->schedlink = q->head;
+        q->head = g;
+    } else {
+        append(q, g);
+    }
+    atomic_fetch_add_explicit(&sched.ncomputing, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&sched.runqsize, 1, memory_order_seq_cst);
+}
+
+struct g *computing_get_locked(void) {
+    if (!sched.computing.head)
+        return NULL;
+    struct g *g = unlink_first(&sched.computing);
+    atomic_fetch_sub_explicit(&sched.ncomputing, 1, memory_order_relaxed);
+    atomic_fetch_sub_explicit(&sched.runqsize, 1, memory_order_seq_cst);
     return g;
 }

@@ -77,6 +77,7 @@ struct g {
     struct g *schedlink; /* next on the global queue or on a free list */
     _Atomic uint32_t status;
     uint32_t locks; /* runtime locks and sections (LOCK_ONE, SECTION_ONE): not 0: no handler runs */
+    uint32_t slice_us; /* on the queue of computing Gs: how long it may run next; else 0 */
     struct g_signals signals;
     uint64_t id;
     void (*entry)(struct g *);
@@ -102,14 +103,15 @@ _Static_assert(sizeof(struct g) <= 512, "struct g");
 
 /* What the side that comes in after a switch has to do for the G that went out. */
 enum finish {
-    FIN_NONE,   /* the outgoing side is a g0 */
-    FIN_PARK,   /* PARKING -> WAITING, or queue it if it was READIED meanwhile */
-    FIN_YIELD,  /* to the tail of the local queue */
-    FIN_GLOBAL, /* to the tail of the global queue */
-    FIN_NO_P,   /* came out of a system call without a P: to the global queue */
-    FIN_EXIT,   /* its stack is free now */
-    FIN_WIRED,  /* PARKING -> WIRED_WAITING, unless it was READIED meanwhile */
-    FIN_MOVE,   /* to the M m->move_to, to which it is wired */
+    FIN_NONE,     /* the outgoing side is a g0 */
+    FIN_PARK,     /* PARKING -> WAITING, or queue it if it was READIED meanwhile */
+    FIN_YIELD,    /* to the tail of the local queue */
+    FIN_GLOBAL,   /* to the tail of the global queue */
+    FIN_COMPUTES, /* to the queue of computing Gs, with its slice_us */
+    FIN_NO_P,     /* came out of a system call without a P: to the global queue */
+    FIN_EXIT,     /* its stack is free now */
+    FIN_WIRED,    /* PARKING -> WIRED_WAITING, unless it was READIED meanwhile */
+    FIN_MOVE,     /* to the M m->move_to, to which it is wired */
 };
 
 struct m {
@@ -157,6 +159,15 @@ struct m {
 /* ---- P ---- */
 
 #define RUNQ_SIZE 256 /* as Go; a power of two */
+/* How long a G may compute (runq.c): while others compute too, as Go's forcePreemptNS; and what it
+ * has in any case, though somebody has woken up. An interruption and the two switches cost some
+ * 10 us, so 2 % of the least. */
+#define SLICE_NS (10 * NSEC_PER_MSEC)
+#define SLICE_US 10000
+#define TURN_MIN_NS (500 * NSEC_PER_USEC)
+/* So long before a deadline sysmon stops a G for it: half of what passes between its own waking up
+ * and the arrival of the interruption. */
+#define TIMER_LEAD_NS (20 * NSEC_PER_USEC)
 #define SLOT_CLASSES 32
 #define GFREE_MAX 64 /* as Go: more move to the class's global list by halves */
 
@@ -164,6 +175,9 @@ struct gfree {
     struct g *head;
     uint32_t n;
 };
+
+/* What a P that is never out of work is to look at out of turn (look_around in proc.c). */
+enum due { DUE_NOTHING, DUE_GLOBAL, DUE_SHARE, DUE_COMPUTING };
 
 enum p_counter {
     CNT_SWITCH, /* to a G, from g0 or directly */
@@ -192,10 +206,18 @@ struct p {
     int32_t io_in;   /* calls on descriptors until the next look for events */
     int32_t look_in; /* switches until the next look around (proc.c) */
     uint32_t looks;
-    bool global_due;            /* g0 is to look at the global queue first */
-    uint32_t runnext_streak;    /* Gs taken from runnext in a row, bounded by RUNNEXT_MAX */
-    _Atomic uint32_t schedtick; /* switches to a G that did not inherit a slice; sysmon reads */
-    _Atomic bool preempt;       /* sysmon: the G has run 10 ms, yield at the next chance */
+    enum due due;                     /* g0 is to look there first */
+    uint32_t runnext_streak;          /* Gs taken from runnext in a row, bounded by RUNNEXT_MAX */
+    uint32_t round_end;               /* the ring's tail when a computing G last began */
+    uint64_t global_at, computing_at; /* arch_cycles: when a G was last taken from either queue */
+
+    /* The turn of a computing G (runq.c): written by the owner, read by sysmon. */
+    _Atomic uint32_t slice_us; /* how long it may last; 0: the G is not from that queue */
+    _Atomic uint64_t turn_at;  /* when it began, ns */
+    /* The G that came in with switch number asked_switch is to let others run at the next chance.
+     * Set by sysmon, or by a G on p itself. Means nothing once another has come in. */
+    _Atomic bool preempt;
+    _Atomic uint64_t asked_switch;
 
     /* System calls (syscall.c). Bit 0: the M that holds this P is in a system call. The rest is
      * a number that never repeats. Leaving the value `seq|1` by compare-exchange decides who owns
@@ -224,7 +246,22 @@ static inline void p_count(struct p *p, enum p_counter c) {
                           memory_order_relaxed);
 }
 
+/* Of p, since the start. */
+static inline uint64_t switches_of(struct p *p) {
+    return atomic_load_explicit(&p->counter[CNT_SWITCH], memory_order_acquire);
+}
+
+/* The G that has come in with that switch is to let others run when it next can. */
+static inline void ask_to_yield(struct p *p, uint64_t switch_number) {
+    atomic_store_explicit(&p->asked_switch, switch_number, memory_order_relaxed);
+    atomic_store_explicit(&p->preempt, true, memory_order_relaxed);
+}
+
 /* ---- the scheduler's globals ---- */
+
+struct gqueue {
+    struct g *head, *tail; /* linked by schedlink */
+};
 
 struct sched {
     struct sched_config cfg;
@@ -242,8 +279,9 @@ struct sched {
     uint32_t nmidle;
     struct m *mended; /* Ms that have ended, to be used again */
     uint32_t nm;      /* Ms made or being made */
-    struct g *runqhead, *runqtail;
-    _Atomic uint32_t runqsize;
+    struct gqueue globq, computing;
+    _Atomic uint32_t ncomputing; /* length of `computing` */
+    _Atomic uint32_t runqsize;   /* of both */
 
     _Alignas(ARCH_CACHE_LINE) _Atomic uint32_t nmspinning;
 
@@ -378,7 +416,7 @@ void slot_drop(struct g *g);                  /* unmaps a stack that belongs to 
 
 /* runq.c */
 void runq_put(struct p *p, struct g *g, bool next);
-struct g *runq_get(struct p *p, bool *inherit);
+struct g *runq_get(struct p *p);
 bool runq_empty(struct p *p);
 bool runq_has_room(struct p *p); /* for what a steal brings; sure only for p's owner */
 /* The ring alone, without runnext. */
@@ -389,6 +427,14 @@ static inline bool ring_empty(struct p *p) {
 struct g *runq_steal(struct p *p, struct p *victim, bool take_next);
 void globq_put_locked(struct g *g);
 struct g *globq_get_locked(struct p *p, uint32_t max);
+void computing_put_locked(struct g *g); /* g->slice_us is set */
+struct g *computing_get_locked(void);
+/* Gs of the global queue; racy. */
+static inline uint32_t globq_size(void) {
+    uint32_t all = atomic_load_explicit(&sched.runqsize, memory_order_relaxed);
+    uint32_t computing = atomic_load_explicit(&sched.ncomputing, memory_order_relaxed);
+    return all > computing ? all - computing : 0;
+}
 
 /* proc.c */
 void g_ready(struct g *g);
@@ -401,6 +447,8 @@ void switch_finish(struct m *m);                    /* first thing on the incomi
 void m_loop(struct m *m);  /* returns when the G to which m was wired has ended */
 bool sched_by_clock(void); /* false: a seed is to decide, not the clock (chaos with one P) */
 uint64_t rng_next(struct p *p);
+/* The running G is to let others run, if sysmon or itself has found so. In a section. */
+void yield_if_asked(struct g *g);
 
 /* wake.c */
 static inline uint32_t npidle(void) {
@@ -458,10 +506,10 @@ bool m_rescue(uint64_t now);
 void m_reset_child(void);
 
 /* idle.c */
-/* Sleeps as the poller and fetches events into b; false: somebody else polls, or there is nothing
- * to wait for. */
+/* Sleeps as the poller, at most until then, and fetches events into b; false: somebody else polls,
+ * or there is nothing to wait for. */
 struct net_batch;
-bool poller_wait(struct net_batch *b);
+bool poller_wait(struct net_batch *b, uint64_t until);
 void poller_timer_added(uint64_t when);
 void poller_break(void);
 
@@ -521,6 +569,8 @@ uint64_t m_cpu_time(const struct m *m);
 /* Takes p from m, which holds it, if m sleeps in the kernel outside of all sections. long_still:
  * its clock has stood for so long that this is taken for sleep where the kernel cannot be asked. */
 bool unseen_retake(struct p *p, struct m *m, bool long_still);
+/* Does the kernel say that m sleeps? Some 10 us. */
+bool m_sleeps(const struct m *m, bool if_unknown);
 void section_await_decision(const struct m *m);
 
 /* syscall.c: g, RUNNING, has no P: gets an idle one, or waits for its turn. In a section. */

@@ -141,8 +141,7 @@ static void bracket_end(bool lasted) {
         } else {
             status_set(g, G_RUNNING);
             /* A G that only makes short calls is never retaken; the 10 ms rule reaches it here. */
-            if (unlikely(atomic_load_explicit(&p->preempt, memory_order_relaxed)))
-                g_yield();
+            yield_if_asked(g);
         }
     } else {
         exit_without_p(g, lasted);

@@ -1,9 +1,11 @@
 /* sysmon.c - the watcher: a kernel thread without a P
  *
  * - takes the P of a G that stays in a bracketed system call (retake),
- * - asks a G that has run for 10 ms while others wait to yield, and if it does not, interrupts it
- *   (preempt_running),
+ * - stops a G that computes while others wait (preempt_running): those that have woken up wait for
+ *   TURN_MIN_NS at most, others that compute for a slice (runq.c),
  * - has a G that goes on without a P for long get one (loose.c),
+ * - is the poller while all Ps compute (idle.c): wakes whom a deadline or an event is for, and has
+ *   a P run it,
  * - takes the P of an M that sleeps in the kernel without having said so (unseen.c),
  * - wakes an M for a queue that stood still (the net under wake.c's rule) and for
  *   deadlines that nobody fired,
@@ -12,8 +14,8 @@
  * - looks for a deadlock once all Ps have been idle for a second (deadlock.c).
  *
  * It looks every 20 us, after 50 looks without finding anything ever more rarely down to every
- * 10 ms, and not at all while all Ps are idle: an idle program uses no CPU. It must never take a
- * lock of libc or the program.
+ * 10 ms, in between when a turn or a wait ends, and not at all while all Ps are idle: an idle
+ * program uses no CPU. It must never take a lock of libc or the program.
  */
 #include "sched/runtime.h"
 
@@ -25,9 +27,12 @@
 #define TICK_MIN_NS (20 * NSEC_PER_USEC)
 #define TICK_MAX_NS (10 * NSEC_PER_MSEC)
 #define IDLE_TICKS 50
-#define SLICE_NS (10 * NSEC_PER_MSEC) /* as Go: forcePreemptNS */
 /* From asking a G to yield to interrupting it: time for some calls of a program that makes any. */
 #define GRACE_NS (100 * NSEC_PER_USEC)
+/* An interruption that found the G in libc is sent again (preempt.c: ten times at most). */
+#define RESEND_NS (2 * NSEC_PER_MSEC)
+/* A deadline that a P which switches has left alone for so long is fired here. */
+#define OVERDUE_NS (300 * NSEC_PER_USEC)
 /* How long an M's CPU clock stands still before the kernel is asked whether it sleeps (some us). */
 #define UNSEEN_NS (1 * NSEC_PER_MSEC)
 /* With one P under chaos the seed decides, not the clock. Only a G that has computed for so long
@@ -38,14 +43,14 @@
 struct look {
     uint64_t sysword;
     uint64_t sys_since;
-    uint32_t schedtick;
-    uint64_t tick_since;
     uint64_t switches;
+    uint64_t stood_since; /* no switch since then, at least */
     /* the G that was asked to yield */
-    uint64_t asked_since; /* 0: none was, in this tick */
+    uint64_t asked_since; /* 0: none was, since the last switch */
     uint64_t cpu_ns;      /* the CPU time of its M then */
     /* its M's CPU clock */
     uint64_t still_since, still_looked, still_cpu;
+    uint64_t sampled_at, sampled_cpu; /* before the last sleep, if it computed then */
 };
 
 /* In arch_cycles, of 2-3 GHz: 10 ms as Go, and 100 us. */
@@ -58,6 +63,15 @@ struct look {
 
 static struct look *looks;
 static uint64_t rescued_at;
+static uint64_t next_look;      /* when there is something to do, as far as the last looks know */
+static bool all_compute;        /* at the last look */
+static bool interrupted;        /* at the last look: there will be another one soon */
+static uint32_t woken_in_globq; /* Gs of the global queue for which no P has been stopped yet */
+
+static void look_at_latest(uint64_t when) {
+    if (when < next_look)
+        next_look = when;
+}
 
 /* Takes p from a G that stays in its system call. Go's rule, retake: after one tick if there is
  * work for p or nobody idle or spinning to do new work; after 10 ms always, so that p becomes idle
@@ -79,9 +93,16 @@ static bool retake_syscall(struct p *p, struct look *l, uint64_t now) {
     return true;
 }
 
-/* Has p's G kept others from running, or a deadline of p from firing? */
-static bool somebody_waits_for(struct p *p, uint64_t now) {
-    return p_has_work(p) || atomic_load_explicit(&p->timer0, memory_order_relaxed) <= now;
+/* Who waits for p: Gs that are new or have woken up, in its own queue or for any P, or only some
+ * that compute too (runq.c). */
+enum wait { NOBODY, COMPUTING, WOKEN_ANY, WOKEN };
+static enum wait who_waits_for(struct p *p, uint64_t now) {
+    if (!runq_empty(p) ||
+        atomic_load_explicit(&p->timer0, memory_order_relaxed) <= now + TIMER_LEAD_NS)
+        return WOKEN;
+    if (woken_in_globq)
+        return WOKEN_ANY;
+    return atomic_load_explicit(&sched.runqsize, memory_order_relaxed) ? COMPUTING : NOBODY;
 }
 
 /* Is p's M in a system call's bracket? An interruption could cut a call short. */
@@ -112,22 +133,68 @@ static bool retake_unseen(struct p *p, struct look *l, uint64_t now) {
     return unseen_retake(p, m, now - l->still_since >= 2 * SLICE_NS);
 }
 
-/* The G on p did not yield when asked. Its M is interrupted if it computes: one whose clock stands
- * still waits in the kernel, where an interruption could show, or for a CPU. Again after a slice.
- */
-static void preempt_running(struct p *p, struct look *l, uint64_t now) {
+/* Has m used most of the time since then? */
+static bool computes(const struct look *l, uint64_t cpu, uint64_t now) {
+    return l->sampled_at && cpu - l->sampled_cpu >= (now - l->sampled_at) / 4 * 3;
+}
+
+/* Before a sleep that a deadline or an event can end, so that computes() tells at once. */
+static void sample_clocks(uint64_t now) {
+    for (uint32_t i = 0; i < sched.cfg.procs && !interrupted; i++) {
+        struct m *m = atomic_load_explicit(&sched.allp[i].m, memory_order_acquire);
+        looks[i].sampled_at = m && all_compute ? now : 0;
+        if (m && all_compute)
+            looks[i].sampled_cpu = m_cpu_time(m);
+    }
+}
+
+/* The G on p is to stop: it is asked, and if it does not yield its M is interrupted. But only one
+ * that computes: in the kernel, where an M waits, an interruption could show. When a slice is over
+ * there is time to see that by its clock; if somebody has woken up, and the clock does not tell
+ * already, the kernel is asked. */
+static void preempt_running(struct p *p, struct look *l, enum wait who, uint64_t now) {
     struct m *m = atomic_load_explicit(&p->m, memory_order_acquire);
     if (!m || in_call(p))
         return;
     uint64_t cpu = m_cpu_time(m), need = sched_by_clock() ? 0 : CHAOS_CPU_NS;
-    if (!l->asked_since) {
-        l->asked_since = now;
-        l->cpu_ns = cpu;
-    } else if (cpu > l->cpu_ns + need && (int64_t)(now - l->asked_since) >= (int64_t)GRACE_NS) {
-        l->asked_since = now + SLICE_NS;
+    bool at_once = who >= WOKEN_ANY && sched_by_clock() && !l->asked_since;
+    if (sched_by_clock())
+        ask_to_yield(p, l->switches);
+    else
+        atomic_store_explicit(&p->asked_switch, l->switches, memory_order_relaxed);
+    if (at_once ? computes(l, cpu, now) || !m_sleeps(m, true)
+                : l->asked_since && cpu > l->cpu_ns + need &&
+                      (int64_t)(now - l->asked_since) >= (int64_t)GRACE_NS) {
+        l->asked_since = now + RESEND_NS;
         l->cpu_ns = cpu;
         send_preempt(m);
+        interrupted = true;
+        look_at_latest(now + TURN_MIN_NS); /* when whoever comes in has had a turn */
+    } else if (!l->asked_since) {
+        l->asked_since = now;
+        l->cpu_ns = cpu;
     }
+    if ((int64_t)(now - l->asked_since) < (int64_t)GRACE_NS)
+        look_at_latest(l->asked_since + GRACE_NS);
+}
+
+/* The G on p has run for so long. Stops it if that is enough, else notes when it will be. */
+static void watch_turn(struct p *p, struct look *l, enum wait who, uint64_t now) {
+    uint64_t ran = now - l->stood_since;
+    uint64_t limit = atomic_load_explicit(&p->slice_us, memory_order_relaxed) * NSEC_PER_USEC;
+    if (limit)
+        ran = now - atomic_load_explicit(&p->turn_at, memory_order_relaxed);
+    if (!limit || !sched_by_clock())
+        limit = SLICE_NS;
+    if (who >= WOKEN_ANY && sched_by_clock())
+        limit = TURN_MIN_NS;
+    if ((int64_t)ran < (int64_t)limit) {
+        look_at_latest(now + limit - ran);
+        return;
+    }
+    if (who == WOKEN_ANY)
+        woken_in_globq--;
+    preempt_running(p, l, who, now);
 }
 
 /* GTHREAD_DEBUG=preempt=US */
@@ -147,26 +214,26 @@ static void preempt_all(uint64_t now) {
 
 static bool look_at(struct p *p, struct look *l, uint64_t now) {
     bool found = retake_syscall(p, l, now);
-    uint32_t tick = atomic_load_explicit(&p->schedtick, memory_order_relaxed);
-    if (tick != l->schedtick) {
-        l->schedtick = tick;
-        l->tick_since = now;
+    uint64_t switches = switches_of(p);
+    bool stands = switches == l->switches;
+    if (!stands) {
+        l->switches = switches;
+        l->stood_since = now;
         l->asked_since = l->still_since = 0;
-    } else if (now - l->tick_since >= (sched_by_clock() ? UNSEEN_NS : SLICE_NS) &&
-               somebody_waits_for(p, now) && retake_unseen(p, l, now)) {
-        found = true;
-    } else if (now - l->tick_since >= SLICE_NS && somebody_waits_for(p, now)) {
-        if (sched_by_clock())
-            atomic_store_explicit(&p->preempt, true, memory_order_relaxed);
-        preempt_running(p, l, now);
-        found = !l->asked_since || now < l->asked_since + GRACE_NS;
+        look_at_latest(now + TURN_MIN_NS);
     }
-    uint64_t switches = atomic_load_explicit(&p->counter[CNT_SWITCH], memory_order_relaxed);
-    if (switches == l->switches && npidle() && !runq_empty(p)) {
+    all_compute &=
+        !in_call(p) && (stands || atomic_load_explicit(&p->slice_us, memory_order_relaxed));
+    enum wait who = who_waits_for(p, now);
+    if (who != NOBODY && now - l->stood_since >= (sched_by_clock() ? UNSEEN_NS : SLICE_NS) &&
+        retake_unseen(p, l, now))
+        return true;
+    if (who != NOBODY && atomic_load_explicit(&p->m, memory_order_relaxed))
+        watch_turn(p, l, who, now);
+    if (stands && npidle() && !runq_empty(p)) {
         wakep();
         found = true;
     }
-    l->switches = switches;
     return found;
 }
 
@@ -194,8 +261,36 @@ static void look_at_net(uint64_t now) {
     }
 }
 
+/* Deadlines that no P looks at, since all compute or each G runs long. */
+static void look_at_timers(uint64_t now) {
+    for (uint32_t i = 0; i < sched.cfg.procs && sched_by_clock() && !npidle(); i++) {
+        struct p *p = &sched.allp[i];
+        uint64_t when = atomic_load_explicit(&p->timer0, memory_order_relaxed);
+        if (when <= now && (all_compute || now - when > OVERDUE_NS))
+            timers_fire(p);
+    }
+}
+
+static void look_for_deadline(uint64_t now) {
+    if (npidle() || !sched_by_clock())
+        return;
+    uint64_t when = timers_next();
+    if (all_compute && when != TIME_FOREVER)
+        look_at_latest(when > now + TIMER_LEAD_NS ? when - TIMER_LEAD_NS : when);
+    else if (when != TIME_FOREVER) /* mostly a P looks before, and we would for each of many */
+        look_at_latest(when + OVERDUE_NS > now + TURN_MIN_NS ? when + OVERDUE_NS
+                                                             : now + TURN_MIN_NS);
+    if (!all_compute && atomic_load_explicit(&sched.ncomputing, memory_order_relaxed))
+        look_at_latest(now + 2 * TURN_MIN_NS); /* soon they may all compute */
+}
+
 static bool look_at_all(uint64_t now) {
     bool found = false;
+    look_at_timers(now);
+    woken_in_globq = npidle() ? 0 : globq_size();
+    next_look = TIME_FOREVER;
+    interrupted = false;
+    all_compute = !npidle();
     for (uint32_t i = 0; i < sched.cfg.procs; i++)
         found |= look_at(&sched.allp[i], &looks[i], now);
     look_at_net(now);
@@ -252,6 +347,39 @@ static bool deep_sleep(uint64_t now) {
     return true;
 }
 
+/* Until then, or until somebody wants a look earlier. While all Ps compute nobody else is the
+ * poller, and once it is known that they do, it costs nothing to be it: the first deadline or event
+ * ends the sleep, and then they do no more. An M that has become idle meanwhile takes over. */
+static void sleep_until(uint64_t until, uint64_t now) {
+    struct net_batch events;
+    if (all_compute && poller_wait(&events, until)) {
+        net_batch_ready(&events);
+        if (npidle())
+            wakep();
+        return;
+    }
+    uint64_t ns = until > now + TICK_MIN_NS ? until - now : TICK_MIN_NS;
+    struct timespec ts = {0, (long)ns};
+    sys(SYS_nanosleep, &ts, NULL);
+}
+
+/* Asks for short turns of the CPU, which lets this thread have it as soon as it wakes up beside
+ * those that compute (EEVDF, Linux 6.12: sched_setattr(2) with a runtime). Needs no privilege. */
+static void sysmon_be_quick(void) {
+    struct {
+        uint32_t size, policy;
+        uint64_t flags;
+        int32_t nice;
+        uint32_t priority;
+        uint64_t runtime, deadline, period;
+    } attr = {.size = 48, .runtime = 100 * NSEC_PER_USEC};
+    long nice = sys(SYS_getpriority, 0 /* PRIO_PROCESS */, 0);
+    if (nice < 0)
+        return;
+    attr.nice = (int32_t)(20 - nice); /* the system call answers 20 - nice */
+    sys(SYS_sched_setattr, 0, &attr, 0);
+}
+
 bool sysmon_prepare(void) {
     looks = mem_map(sched.cfg.procs * sizeof *looks);
     return looks != NULL;
@@ -264,12 +392,15 @@ void sysmon_main(void *arg) {
     /* The default slack of 50 us would make 20 us ticks 70 us. This thread only: it makes no
      * children. */
     sys(SYS_prctl, PR_SET_TIMERSLACK, 1);
-    uint64_t delay = TICK_MIN_NS, next_trace = 0;
+    sysmon_be_quick();
+    uint64_t delay = TICK_MIN_NS, next_trace = 0, now = nanotime();
     uint32_t idle = 0;
     for (;;) {
-        struct timespec ts = {0, (long)delay};
-        sys(SYS_nanosleep, &ts, NULL);
-        uint64_t now = nanotime();
+        look_at_latest(now + delay);
+        look_for_deadline(now);
+        sample_clocks(now);
+        sleep_until(next_look, now);
+        now = nanotime();
         if (sched.cfg.schedtrace_ms && now >= next_trace) {
             schedtrace_print(now);
             next_trace = now + sched.cfg.schedtrace_ms * NSEC_PER_MSEC;

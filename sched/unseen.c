@@ -59,7 +59,7 @@ uint64_t m_cpu_time(const struct m *m) {
 
 /* Does the kernel say that it sleeps (S, D)? proc(5): the state comes after the name in
  * parentheses. If it says nothing, the clock alone must do. */
-static bool sleeps(const struct m *m, bool if_unknown) {
+bool m_sleeps(const struct m *m, bool if_unknown) {
     char name[32], text[128];
     snprintf(name, sizeof name, "%d/stat", m->tid);
     long fd = sys(SYS_openat, task_dir, name, O_RDONLY | O_CLOEXEC);
@@ -70,10 +70,6 @@ static bool sleeps(const struct m *m, bool if_unknown) {
     text[n < 0 ? 0 : n] = 0;
     const char *at = strrchr(text, ')');
     return at ? at[1] == ' ' && (at[2] == 'S' || at[2] == 'D') : if_unknown;
-}
-
-static uint64_t switches_of(struct p *p) {
-    return atomic_load_explicit(&p->counter[CNT_SWITCH], memory_order_acquire);
 }
 
 /* Is m outside of every section, with p, running g and no call of ours? After the barrier. If it is
@@ -106,7 +102,7 @@ static bool take(struct m *m, struct p *p) {
 }
 
 bool unseen_retake(struct p *p, struct m *m, bool long_still) {
-    return !sched.fence_switches && sleeps(m, long_still) && take(m, p);
+    return !sched.fence_switches && m_sleeps(m, long_still) && take(m, p);
 }
 
 /* ---- on the M ---- */

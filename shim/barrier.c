@@ -29,6 +29,7 @@ SHIM_API int shim_barrier_wait(pthread_barrier_t *bp) {
         wake_list_take_all(&woken, b, addr);
         lot_unlock(b);
         wake_list_ready(&woken);
+        g_yield_if_asked();
         return PTHREAD_BARRIER_SERIAL_THREAD;
     }
     /* Not a cancellation point, and no deadline: an interrupted wait goes on unless the round is

@@ -89,6 +89,7 @@ static void wake(pthread_cond_t *c, unsigned n, bool broadcast) {
     }
     lot_unlock(b);
     wake_list_ready(&woken);
+    g_yield_if_asked();
 }
 
 SHIM_API int shim_cond_signal(pthread_cond_t *c) {

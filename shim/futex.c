@@ -66,8 +66,7 @@ static long wake_bitset(uintptr_t addr, int n, uint32_t bits) {
     long taken = take_waiters(b, addr, n < 1 ? 1 : n, bits, &woken);
     lot_unlock(b);
     wake_list_ready(&woken);
-    if (!taken)
-        g_yield_if_asked();
+    g_yield_if_asked();
     return taken;
 }
 
@@ -104,6 +103,7 @@ static long requeue(uintptr_t a1, int nwake, int nmove, uintptr_t a2, const uint
     lot_unlock_second(b1, b2);
     lot_unlock(b1);
     wake_list_ready(&woken);
+    g_yield_if_asked();
     /* FUTEX_REQUEUE counts the woken, FUTEX_CMP_REQUEUE also the moved ones. */
     return expect ? done + moved : done;
 }
@@ -172,6 +172,7 @@ static long wake_op(uintptr_t a1, int n1, int n2, uintptr_t a2, uint32_t op) {
     lot_unlock_second(b1, b2);
     lot_unlock(b1);
     wake_list_ready(&woken);
+    g_yield_if_asked();
     return invalid ? -ENOSYS : done;
 }
 

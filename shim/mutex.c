@@ -122,6 +122,8 @@ static __attribute__((noinline)) int unlock_slow(mutex *m) {
         lot_ready(w);
     if (handoff)
         g_yield(); /* the waiter is next on this P: it gets the rest of our slice */
+    else if (w)
+        g_yield_if_asked();
     return 0;
 }
 

@@ -290,5 +290,6 @@ SHIM_API int shim_rwlock_unlock(pthread_rwlock_t *lp) {
                                                   memory_order_relaxed))
             return 0;
     release_slow(l, held);
+    g_yield_if_asked();
     return 0;
 }

@@ -145,8 +145,10 @@ static int post_slow(struct new_sem *s) {
     if (w)
         lot_dequeue(b, w);
     lot_unlock(b);
-    if (w)
+    if (w) {
         lot_ready(w);
+        g_yield_if_asked();
+    }
     return 0;
 }
 
