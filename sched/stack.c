@@ -54,7 +54,8 @@ static struct lock slot_lock;
 static struct slot_class classes[SLOT_CLASSES];
 static _Atomic uint32_t nclasses;
 
-/* Set when the kernel has answered EINVAL to MADV_GUARD_INSTALL. */
+/* Set when the kernel has answered EINVAL to MADV_GUARD_INSTALL: it knows none, or the memory is
+ * locked. Any other failure (memory) is for once. */
 static _Atomic bool guards_by_mprotect;
 
 int slot_class_of(const struct stack_want *want) {
@@ -91,15 +92,18 @@ static uintptr_t region_map(size_t bytes) {
 }
 
 /* madvise of `size` bytes at each of n places, `stride` apart, in one call where the kernel lets a
- * process advise itself by vector (6.15). Returns how many places were done. */
-static uint32_t advise_each(uintptr_t at, size_t size, size_t stride, uint32_t n, int advice) {
+ * process advise itself by vector (6.15). Returns how many places were done; *err: 0, or -errno of
+ * the first that was not. */
+static uint32_t advise_each(uintptr_t at, size_t size, size_t stride, uint32_t n, int advice,
+                            long *err) {
     struct iovec v[SLOT_BATCH];
     for (uint32_t i = 0; i < n; i++)
         v[i] = (struct iovec){(void *)(at + i * stride), size};
+    *err = 0;
     if (n > 1 && sys(SYS_process_madvise, PIDFD_SELF_PROCESS, v, n, advice, 0) == (long)(n * size))
         return n;
     uint32_t done = 0;
-    while (done < n && sys(SYS_madvise, v[done].iov_base, size, advice) == 0)
+    while (done < n && (*err = sys(SYS_madvise, v[done].iov_base, size, advice)) == 0)
         done++;
     return done;
 }
@@ -110,8 +114,9 @@ static uint32_t guards_install(uintptr_t at, size_t size, size_t stride, uint32_
         return n;
     uint32_t done = 0;
     if (!atomic_load_explicit(&guards_by_mprotect, memory_order_relaxed)) {
-        done = advise_each(at, size, stride, n, MADV_GUARD_INSTALL);
-        if (done < n)
+        long err;
+        done = advise_each(at, size, stride, n, MADV_GUARD_INSTALL, &err);
+        if (err == -EINVAL)
             atomic_store_explicit(&guards_by_mprotect, true, memory_order_relaxed);
     }
     while (done < n && sys(SYS_mprotect, at + done * stride, size, PROT_NONE) == 0)
@@ -162,6 +167,14 @@ static uintptr_t slots_cut(struct slot_class *c, uint32_t *n) {
     return at;
 }
 
+/* Gives back the last n of the slots that were cut to `end`, unless others were cut since. */
+static void slots_uncut(struct slot_class *c, uintptr_t end, uint32_t n) {
+    lock_acquire(&slot_lock);
+    if (c->at == end)
+        c->at -= n * (c->size + c->guard);
+    lock_release(&slot_lock);
+}
+
 static uint32_t batch_size(uint32_t made) {
     if (made <= SLOT_BATCH_FEW)
         return made ? made : 1;
@@ -177,11 +190,13 @@ uint32_t slot_batch(int class, const struct stack_want *want, uintptr_t *first) 
     if (!at)
         return 0;
     uint32_t guarded = guards_install(at, c->guard, slot, n);
-    /* Slots without a guard cannot be used; they are lost with the mappings used up anyway. */
+    if (guarded < n)
+        slots_uncut(c, at + n * slot, n - guarded);
     atomic_fetch_add_explicit(&c->made, guarded, memory_order_relaxed);
     /* A fault less for each page that a new thread touches at once. */
+    long err;
     if (guarded > 1 && want->hot && want->hot <= c->size)
-        advise_each(at + slot - want->hot, want->hot, slot, guarded, MADV_POPULATE_WRITE);
+        advise_each(at + slot - want->hot, want->hot, slot, guarded, MADV_POPULATE_WRITE, &err);
     *first = at;
     return guarded;
 }
