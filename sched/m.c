@@ -175,11 +175,13 @@ static void pause_ns(uint64_t ns) {
     futex_sleep(&never, 0, nanotime() + ns);
 }
 
-/* Returns when an M is wanted; gives back memory meanwhile. */
+/* Returns when an M is wanted; prepares stacks and gives back memory meanwhile. */
 static void wait_for_request(void) {
     uint32_t state;
     while ((state = atomic_load_explicit(&m_wanted, memory_order_acquire)) != WANTED) {
         if (state == LOOK && !atomic_compare_exchange_strong(&m_wanted, &state, NONE))
+            continue;
+        if (slot_prepare_ahead())
             continue;
         uint64_t now = nanotime(), again = gfree_give_back(now);
         if (state == MAKING && again > now + LOOK_AGAIN_NS)
