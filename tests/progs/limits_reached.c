@@ -67,13 +67,14 @@ static void memory(void) {
     WANT(crowd(200), 200);
 }
 
-static int ends[READERS][2], awake;
+static int ends[READERS][2], first, awake;
 
 static void *reader(void *arg) {
     int *end = ends[(intptr_t)arg];
     uint64_t value = 0;
     WANT(read(end[0], &value, sizeof value), sizeof value);
     WANT(value, 7);
+    add(&first, 1);
     struct pollfd p = {end[0], POLLIN, 0};
     WANT(poll(&p, 1, 20000), 1);
     WANT(read(end[0], &value, sizeof value), sizeof value);
@@ -106,11 +107,12 @@ static void wake_all(void) {
 
 static void serve(void) {
     pthread_t threads[READERS];
+    set(&first, 0);
     set(&awake, 0);
     spawn_all(threads, READERS, reader);
     pause_ms(5);
     wake_all();
-    pause_ms(5);
+    wait_until(&first, READERS); /* an eventfd would add the two up */
     wake_all();
     join_all(threads, READERS);
     WANT(get(&awake), READERS);
