@@ -56,11 +56,11 @@ struct batch {
 };
 
 struct slot_class {
-    size_t size, guard;    /* 0: unused entry; written once under lock, then constant */
-    uintptr_t at, end;     /* the rest of the newest region */
-    _Atomic uint32_t made; /* slots handed out so far */
-    struct batch ahead[AHEAD];
+    size_t size, guard;      /* 0: unused entry; written once under lock, then constant */
+    uintptr_t at, end;       /* the rest of the newest region */
+    _Atomic uint32_t made;   /* slots handed out so far */
     _Atomic uint32_t nahead; /* changed under the lock */
+    struct batch ahead[AHEAD];
 };
 
 static struct lock slot_lock;
