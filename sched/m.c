@@ -8,14 +8,19 @@
  */
 #include "sched/runtime.h"
 
+#include <errno.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <string.h>
 
 #define HELPER_STACK (128UL << 10)
 #define GUARD 4096UL
-/* What a failed creation waits before the next try (DANGERS X6). */
+/* What a failed creation waits before the next try (DANGERS X6), twice as long each time; where a
+ * limit of the user's or the container's has been reached, that can be for ever. */
 #define RETRY_NS (10 * NSEC_PER_MSEC)
+#define RETRY_MAX_NS (160 * NSEC_PER_MSEC)
+/* How long all must have stood still for want of an M before somebody is told. */
+#define STARVED_NS NSEC_PER_SEC
 /* The end of MAKING, some 100 us long, does not wake the template thread. */
 #define LOOK_AGAIN_NS (1 * NSEC_PER_SEC)
 
@@ -50,15 +55,18 @@ static struct m *m_new(void) {
     return m;
 }
 
-/* One that has ended, if the kernel has: until then it uses the stack. */
+/* One that has ended, if the kernel has: until then it uses the stack. Those that never got one
+ * come last: there may be no memory for it. */
 static struct m *m_reuse(void) {
     lock_acquire(&sched.lock);
-    struct m **at = &sched.mended, *m;
+    struct m **best = NULL, *m;
     long pid = sys(SYS_getpid);
-    while ((m = *at) && m->ended_tid && sys(SYS_tgkill, pid, m->ended_tid, 0) == 0)
-        at = &m->schedlink;
+    for (struct m **at = &sched.mended; (m = *at) && !(best && (*best)->stack); at = &m->schedlink)
+        if (!m->ended_tid || sys(SYS_tgkill, pid, m->ended_tid, 0) != 0)
+            best = at;
+    m = best ? *best : NULL;
     if (m)
-        *at = m->schedlink;
+        *best = m->schedlink;
     lock_release(&sched.lock);
     return m;
 }
@@ -167,11 +175,13 @@ static void pause_ns(uint64_t ns) {
     futex_sleep(&never, 0, nanotime() + ns);
 }
 
-/* Returns when an M is wanted; gives back memory meanwhile. */
+/* Returns when an M is wanted; prepares stacks and gives back memory meanwhile. */
 static void wait_for_request(void) {
     uint32_t state;
     while ((state = atomic_load_explicit(&m_wanted, memory_order_acquire)) != WANTED) {
         if (state == LOOK && !atomic_compare_exchange_strong(&m_wanted, &state, NONE))
+            continue;
+        if (slot_prepare_ahead())
             continue;
         uint64_t now = nanotime(), again = gfree_give_back(now);
         if (state == MAKING && again > now + LOOK_AGAIN_NS)
@@ -191,26 +201,69 @@ int32_t sched_clean_tid(void) {
 /* The stack for sysmon, if the kernel would not make that at the start; else NULL. */
 static void *_Atomic sysmon_later;
 
+/* ---- when the kernel makes no more threads ----
+ * Gs go on with the Ms that there are. While the first M is the only one, or there is no sysmon, a
+ * call that blocks would stop all of them, so no thread is made either (EAGAIN, as the kernel
+ * would say). With more, so many of them can be in such calls that none is left for the others,
+ * until a call ends. */
+static _Atomic bool none_yet; /* since the start no M has been made, or no sysmon */
+
+bool m_none_yet(void) { return atomic_load_explicit(&none_yet, memory_order_relaxed); }
+
+/* Can no G run, although some could, for want of an M? */
+static bool all_starve(uint64_t now) {
+    return npidle() == sched.cfg.procs && (any_queued() || timers_next() <= now);
+}
+
+static void after_refusal(int err, uint64_t *pause) {
+    static uint64_t since;
+    static bool told;
+    uint64_t now = nanotime();
+    if (!all_starve(now)) {
+        since = 0;
+    } else if (!since) {
+        since = now;
+    } else if (now - since >= STARVED_NS && !told) {
+        told = true;
+        complain("no thread can go on before a system call ends: all kernel threads are in calls "
+                 "that block, and the system refuses another one (errno %d; a limit on processes?)",
+                 err);
+    }
+    pause_ns(*pause);
+    *pause = *pause * 2 < RETRY_MAX_NS ? *pause * 2 : RETRY_MAX_NS;
+}
+
+/* 0 or an errno: sysmon or an M could not be made. *m: one that is left from the last try. */
+static int make_wanted(struct m **m) {
+    void *stack = atomic_load(&sysmon_later);
+    int err = stack ? sched.host->thread_spawn(sysmon_main, NULL, stack, HELPER_STACK, NULL) : 0;
+    if (err)
+        return err;
+    atomic_store(&sysmon_later, NULL);
+    *m = *m ? *m : m_get();
+    err = *m ? sched.host->thread_spawn(m_thread, *m, (*m)->stack, M_STACK, NULL) : ENOMEM;
+    if (!err)
+        *m = NULL;
+    return err;
+}
+
 static void template_thread(void *arg) {
     (void)arg;
     helper_block_signals();
     atomic_store_explicit(&template_tid, (uint32_t)sys(SYS_gettid), memory_order_relaxed);
     futex_wake(&template_tid, INT32_MAX);
     struct m *m = NULL;
-    void *stack;
+    uint64_t pause = RETRY_NS;
     for (;;) {
         wait_for_request();
-        while ((stack = atomic_load(&sysmon_later)) &&
-               sched.host->thread_spawn(sysmon_main, NULL, stack, HELPER_STACK, NULL))
-            pause_ns(RETRY_NS);
-        atomic_store(&sysmon_later, NULL);
         atomic_store_explicit(&m_wanted, MAKING, memory_order_relaxed);
-        m = m ? m : m_get();
-        if (m && sched.host->thread_spawn(m_thread, m, m->stack, M_STACK, NULL) == 0) {
-            m = NULL;
-        } else {
-            pause_ns(RETRY_NS);
+        int err = make_wanted(&m);
+        if (err) {
+            after_refusal(err, &pause);
             atomic_store_explicit(&m_wanted, WANTED, memory_order_relaxed);
+        } else {
+            atomic_store_explicit(&none_yet, false, memory_order_relaxed);
+            pause = RETRY_NS;
         }
     }
 }
@@ -240,7 +293,7 @@ struct m *m_of_first_thread(uintptr_t g0_tp, void *lo, void *hi) {
 static int ps_make(uint32_t n) {
     sched.allp = mem_map(n * sizeof *sched.allp);
     if (!sched.allp)
-        return 12; /* ENOMEM */
+        return ENOMEM;
     for (uint32_t i = n; i-- > 0;) {
         struct p *p = &sched.allp[i];
         p->id = i;
@@ -250,6 +303,24 @@ static int ps_make(uint32_t n) {
             pidle_put_locked(p); /* no other M yet: no lock needed */
     }
     return 0;
+}
+
+/* sysmon and the spare M. Here, not by the template thread: that may have to wait for a lock which
+ * only sysmon helps to get free (m_rescue), and whether there can be an M must be known before
+ * there is a G that needs it. */
+static void start_helpers(void *sysmon_stack) {
+    struct m *spare = m_get();
+    bool sysmon = !sched.host->thread_spawn(sysmon_main, NULL, sysmon_stack, HELPER_STACK, NULL);
+    if (!sysmon)
+        atomic_store(&sysmon_later, sysmon_stack);
+    atomic_store(&m_wanted, MAKING);
+    if (sysmon && spare && !sched.host->thread_spawn(m_thread, spare, spare->stack, M_STACK, NULL))
+        return;
+    if (spare)
+        m_unget(spare);
+    atomic_store(&none_yet, true);
+    atomic_store(&m_wanted, NONE);
+    m_need_more();
 }
 
 int sched_start(const struct sched_config *cfg, const struct sched_host *host, uintptr_t g0_tp,
@@ -263,24 +334,19 @@ int sched_start(const struct sched_config *cfg, const struct sched_host *host, u
     g_init_offset();
     struct g *g = g_new();
     void *template_stack = stack_map(HELPER_STACK), *sysmon_stack = stack_map(HELPER_STACK);
-    int err = g && template_stack && sysmon_stack && sysmon_prepare() ? ps_make(cfg->procs) : 12;
+    int err =
+        g && template_stack && sysmon_stack && sysmon_prepare() ? ps_make(cfg->procs) : ENOMEM;
     if (err)
         return err;
     struct m *m = m_of_first_thread(g0_tp, g0_lo, g0_hi);
     if (!m)
-        return 12;
+        return ENOMEM;
     g->id = atomic_fetch_add(&sched.next_gid, 1);
     signals_start();
-    atomic_store(&m_wanted, WANTED); /* the spare */
     err = host->thread_spawn(template_thread, NULL, template_stack, HELPER_STACK, NULL);
-    /* Here, not by the template thread, which may have to wait for a lock that only sysmon helps
-     * to get free (m_rescue). */
-    if (!err && host->thread_spawn(sysmon_main, NULL, sysmon_stack, HELPER_STACK, NULL)) {
-        atomic_store(&sysmon_later, sysmon_stack);
-        m_need_more();
-    }
     if (err)
         return err;
+    start_helpers(sysmon_stack);
     m->curg = g;
     m_acquire_p(m, &sched.allp[0]);
     atomic_store(&sched.ngs, 1);
@@ -299,4 +365,5 @@ void sched_reset_child(void) {
     atomic_store(&m_wanted, NONE);
     atomic_store(&template_tid, 0);
     atomic_store(&sysmon_later, NULL);
+    atomic_store(&none_yet, false);
 }

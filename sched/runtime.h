@@ -407,6 +407,9 @@ int slot_class_of(const struct stack_want *want);
 /* Prepares some adjacent slots of the class; returns how many, the first at *first. 0: no memory.
  */
 uint32_t slot_batch(int class, const struct stack_want *want, uintptr_t *first);
+/* The template thread: prepares one batch for whoever makes threads in numbers. False: none is due.
+ */
+bool slot_prepare_ahead(void);
 size_t slot_stride(int class);
 void slot_give(struct g *g, int class,
                uintptr_t at); /* g's stack is the slot at `at` from now on */
@@ -495,8 +498,9 @@ void m_started(struct m *m); /* first on its own kernel thread */
 void m_end(struct m *m);     /* last */
 int m_start_runtime_threads(void);
 struct m *m_of_first_thread(uintptr_t g0_tp, void *lo, void *hi);
-void m_need_more(void);   /* asks the template thread for one more idle M */
-void template_wake(void); /* has the template thread look at the free lists (gfree.c) */
+void m_need_more(void); /* asks the template thread for one more idle M */
+void template_wake(
+    void); /* has the template thread look at free lists and stacks (gfree.c, stack.c) */
 /* The template thread's: gives back memory of free Gs if it is time to. Returns when to call it
  * again, TIME_FOREVER: when template_wake was called. */
 uint64_t gfree_give_back(uint64_t now);

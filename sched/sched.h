@@ -145,6 +145,9 @@ int g_launch_wired(struct g *g, uintptr_t tp, uintptr_t top, void (*entry)(struc
                    const void *how, void (*born)(struct g *g, int32_t kernel_tid));
 /* A kernel thread whose state nobody has changed. */
 int32_t sched_clean_tid(void);
+/* True while the kernel refuses the threads without which one blocking call would stop everybody:
+ * no thread should be made. Any thread, no lock. */
+bool m_none_yet(void);
 
 /* The calling G is about to end: it no longer counts as live. True if it was the last. */
 bool g_leave(void);

@@ -44,17 +44,35 @@
 #define REGION_MAX_BYTES (8UL << 30) /* ..but where there are many slots, not over this much */
 #define CLASS_LIMIT (256UL << 20)    /* larger stacks are rare: one mapping each */
 
+/* Where so many slots of a class have been made, the template thread prepares so many batches
+ * ahead: half of what a new thread costs is the kernel's clearing and mapping of its pages, which
+ * another CPU can do meanwhile. At most an eighth is touched too early. */
+#define AHEAD_FROM 1024
+#define AHEAD 2
+
+struct batch {
+    uintptr_t at; /* the first slot */
+    uint32_t n;
+};
+
 struct slot_class {
-    size_t size, guard;    /* 0: unused entry; written once under lock, then constant */
-    uintptr_t at, end;     /* the rest of the newest region */
-    _Atomic uint32_t made; /* slots handed out so far */
+    size_t size, guard;      /* 0: unused entry; written once under lock, then constant */
+    uintptr_t at, end;       /* the rest of the newest region */
+    _Atomic uint32_t made;   /* slots handed out so far */
+    _Atomic uint32_t nahead; /* changed under the lock */
+    struct batch ahead[AHEAD];
 };
 
 static struct lock slot_lock;
 static struct slot_class classes[SLOT_CLASSES];
 static _Atomic uint32_t nclasses;
 
-/* Set when the kernel has answered EINVAL to MADV_GUARD_INSTALL. */
+/* Which class is to have batches prepared ahead, + 1, and what of a slot; 0: none. */
+static _Atomic uint32_t ahead_class1;
+static _Atomic size_t ahead_hot;
+
+/* Set when the kernel has answered EINVAL to MADV_GUARD_INSTALL: it knows none, or the memory is
+ * locked. Any other failure (memory) is for once. */
 static _Atomic bool guards_by_mprotect;
 
 int slot_class_of(const struct stack_want *want) {
@@ -91,15 +109,18 @@ static uintptr_t region_map(size_t bytes) {
 }
 
 /* madvise of `size` bytes at each of n places, `stride` apart, in one call where the kernel lets a
- * process advise itself by vector (6.15). Returns how many places were done. */
-static uint32_t advise_each(uintptr_t at, size_t size, size_t stride, uint32_t n, int advice) {
+ * process advise itself by vector (6.15). Returns how many places were done; *err: 0, or -errno of
+ * the first that was not. */
+static uint32_t advise_each(uintptr_t at, size_t size, size_t stride, uint32_t n, int advice,
+                            long *err) {
     struct iovec v[SLOT_BATCH];
     for (uint32_t i = 0; i < n; i++)
         v[i] = (struct iovec){(void *)(at + i * stride), size};
+    *err = 0;
     if (n > 1 && sys(SYS_process_madvise, PIDFD_SELF_PROCESS, v, n, advice, 0) == (long)(n * size))
         return n;
     uint32_t done = 0;
-    while (done < n && sys(SYS_madvise, v[done].iov_base, size, advice) == 0)
+    while (done < n && (*err = sys(SYS_madvise, v[done].iov_base, size, advice)) == 0)
         done++;
     return done;
 }
@@ -110,8 +131,9 @@ static uint32_t guards_install(uintptr_t at, size_t size, size_t stride, uint32_
         return n;
     uint32_t done = 0;
     if (!atomic_load_explicit(&guards_by_mprotect, memory_order_relaxed)) {
-        done = advise_each(at, size, stride, n, MADV_GUARD_INSTALL);
-        if (done < n)
+        long err;
+        done = advise_each(at, size, stride, n, MADV_GUARD_INSTALL, &err);
+        if (err == -EINVAL)
             atomic_store_explicit(&guards_by_mprotect, true, memory_order_relaxed);
     }
     while (done < n && sys(SYS_mprotect, at + done * stride, size, PROT_NONE) == 0)
@@ -162,6 +184,14 @@ static uintptr_t slots_cut(struct slot_class *c, uint32_t *n) {
     return at;
 }
 
+/* Gives back the last n of the slots that were cut to `end`, unless others were cut since. */
+static void slots_uncut(struct slot_class *c, uintptr_t end, uint32_t n) {
+    lock_acquire(&slot_lock);
+    if (c->at == end)
+        c->at -= n * (c->size + c->guard);
+    lock_release(&slot_lock);
+}
+
 static uint32_t batch_size(uint32_t made) {
     if (made <= SLOT_BATCH_FEW)
         return made ? made : 1;
@@ -169,21 +199,68 @@ static uint32_t batch_size(uint32_t made) {
     return quarter < SLOT_BATCH_FEW ? SLOT_BATCH_FEW : quarter > SLOT_BATCH ? SLOT_BATCH : quarter;
 }
 
+/* Cuts up to n slots and prepares them; b->n 0: no memory. */
+static void batch_make(struct slot_class *c, size_t hot, uint32_t n, struct batch *b) {
+    size_t slot = c->size + c->guard;
+    b->at = slots_cut(c, &n);
+    b->n = b->at ? guards_install(b->at, c->guard, slot, n) : 0;
+    if (b->at && b->n < n)
+        slots_uncut(c, b->at + n * slot, n - b->n);
+    /* A fault less for each page that a new thread touches at once. */
+    long err;
+    if (b->n > 1 && hot && hot <= c->size)
+        advise_each(b->at + slot - hot, hot, slot, b->n, MADV_POPULATE_WRITE, &err);
+}
+
+/* One that has been prepared, if there is one. */
+static bool batch_take_ahead(struct slot_class *c, struct batch *b) {
+    if (!atomic_load_explicit(&c->nahead, memory_order_relaxed))
+        return false;
+    lock_acquire(&slot_lock);
+    uint32_t n = atomic_load_explicit(&c->nahead, memory_order_relaxed);
+    if (n) {
+        *b = c->ahead[n - 1];
+        atomic_store_explicit(&c->nahead, n - 1, memory_order_relaxed);
+    }
+    lock_release(&slot_lock);
+    return n != 0;
+}
+
 uint32_t slot_batch(int class, const struct stack_want *want, uintptr_t *first) {
     struct slot_class *c = &classes[class];
-    size_t slot = c->size + c->guard;
-    uint32_t n = batch_size(atomic_load_explicit(&c->made, memory_order_relaxed));
-    uintptr_t at = slots_cut(c, &n);
-    if (!at)
-        return 0;
-    uint32_t guarded = guards_install(at, c->guard, slot, n);
-    /* Slots without a guard cannot be used; they are lost with the mappings used up anyway. */
-    atomic_fetch_add_explicit(&c->made, guarded, memory_order_relaxed);
-    /* A fault less for each page that a new thread touches at once. */
-    if (guarded > 1 && want->hot && want->hot <= c->size)
-        advise_each(at + slot - want->hot, want->hot, slot, guarded, MADV_POPULATE_WRITE);
-    *first = at;
-    return guarded;
+    uint32_t made = atomic_load_explicit(&c->made, memory_order_relaxed);
+    struct batch b;
+    if (!batch_take_ahead(c, &b))
+        batch_make(c, want->hot, batch_size(made), &b);
+    atomic_fetch_add_explicit(&c->made, b.n, memory_order_relaxed);
+    if (made >= AHEAD_FROM && sched.cfg.procs > 1) {
+        atomic_store_explicit(&ahead_hot, want->hot, memory_order_relaxed);
+        atomic_store_explicit(&ahead_class1, (uint32_t) class + 1, memory_order_release);
+        template_wake();
+    }
+    *first = b.at;
+    return b.n;
+}
+
+bool slot_prepare_ahead(void) {
+    uint32_t class1 = atomic_load_explicit(&ahead_class1, memory_order_acquire);
+    if (!class1)
+        return false;
+    struct slot_class *c = &classes[class1 - 1];
+    struct batch b = {0};
+    bool room = atomic_load_explicit(&c->nahead, memory_order_relaxed) < AHEAD;
+    if (room)
+        batch_make(c, atomic_load_explicit(&ahead_hot, memory_order_relaxed), SLOT_BATCH, &b);
+    if (!b.n) { /* there are enough, or none can be had */
+        atomic_compare_exchange_strong(&ahead_class1, &class1, 0);
+        return false;
+    }
+    lock_acquire(&slot_lock); /* only we add */
+    uint32_t n = atomic_load_explicit(&c->nahead, memory_order_relaxed);
+    c->ahead[n] = b;
+    atomic_store_explicit(&c->nahead, n + 1, memory_order_relaxed);
+    lock_release(&slot_lock);
+    return true;
 }
 
 void slot_give(struct g *g, int class, uintptr_t at) {
@@ -231,6 +308,9 @@ void slot_drop(struct g *g) {
  * may have come while another thread was changing it. */
 void slot_reset_child(void) {
     slot_lock = (struct lock){0};
-    for (uint32_t i = 0; i < SLOT_CLASSES; i++)
+    for (uint32_t i = 0; i < SLOT_CLASSES; i++) {
         classes[i].at = classes[i].end = 0;
+        atomic_store(&classes[i].nahead, 0);
+    }
+    atomic_store(&ahead_class1, 0);
 }

@@ -38,7 +38,7 @@
 #include <sys/syscall.h>
 
 /* How often and how long g_wire waits for an idle M: the template thread makes one in 100 us, or,
- * where the kernel refuses, tries every 10 ms. */
+ * where the kernel refuses, goes on trying. */
 #define MOVE_TRIES 1000
 #define MOVE_PAUSE_NS (1 * NSEC_PER_MSEC)
 
@@ -100,6 +100,10 @@ static bool wire_now(struct g *g, bool first) {
     /* The first thread's G does well without the first M, if that is busy; nobody else gets it. */
     if (m->is_first && !first)
         return false;
+    if (!sched.nmidle) { /* nobody would be left to run the others, if no other comes */
+        m_need_more();
+        return false;
+    }
     wire_here(g, m);
     return true;
 }

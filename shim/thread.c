@@ -393,7 +393,7 @@ int thread_create(pthread_t *out, const pthread_attr_t *attr, void *(*start)(voi
     struct thread *t;
     int err = attr ? attr_read(attr, &a) : attr_default(&a);
     if (!err)
-        err = thread_new(&t, &a);
+        err = unlikely(m_none_yet()) ? EAGAIN : thread_new(&t, &a);
     if (err)
         return err;
     t->start = start;
