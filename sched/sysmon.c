@@ -7,6 +7,7 @@
  * - wakes an M for a queue that stood still (the net under wake.c's rule) and for
  *   deadlines that nobody fired,
  * - looks for events that nobody looks for, and after waits that epoll knows nothing of,
+ * - says whose an M's CPU time was, as long as nobody has asked for it (cputime.c),
  * - prints the schedule trace,
  * - looks for a deadlock once all Ps have been idle for a second (deadlock.c).
  *
@@ -45,6 +46,7 @@ struct look {
     uint64_t cpu_ns;      /* the CPU time of its M then */
     /* its M's CPU clock */
     uint64_t still_since, still_looked, still_cpu;
+    uint64_t sampled_at, sampled_gid;
 };
 
 /* In arch_cycles, of 2-3 GHz: 10 ms as Go, and 100 us. */
@@ -143,7 +145,19 @@ static void preempt_all(uint64_t now) {
     }
 }
 
+/* Whose is the CPU time of its M? */
+static void sample_cpu(struct p *p, struct look *l, uint64_t now) {
+    struct m *m = atomic_load_explicit(&p->m, memory_order_acquire);
+    if (now - l->sampled_at < TICK_MAX_NS)
+        return;
+    if (m)
+        cpu_sample(m, l->sampled_gid);
+    l->sampled_at = now;
+    l->sampled_gid = atomic_load_explicit(&sched.next_gid, memory_order_relaxed);
+}
+
 static bool look_at(struct p *p, struct look *l, uint64_t now) {
+    sample_cpu(p, l, now);
     bool found = retake_syscall(p, l, now);
     uint32_t tick = atomic_load_explicit(&p->schedtick, memory_order_relaxed);
     if (tick != l->schedtick) {

@@ -125,7 +125,8 @@ struct thread {
     bool vforked;          /* in a child of vfork, which runs in its place */
     bool cancel_held;      /* see cancel_hold */
     int robust_held;       /* robust mutexes that it has (robust.c) */
-    uint8_t deferred;      /* preempt.c: how often it was not preempted since it was in libc */
+    uint64_t cpu_told, cpu_told_kernel; /* what getrusage has said (cpuclock.c) */
+    uint8_t deferred; /* preempt.c: how often it was not preempted since it was in libc */
     /* see inherit.c */
     uint8_t wire; /* why it is, or is to be, wired: wire.h */
     bool nice_set;
