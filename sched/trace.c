@@ -13,7 +13,7 @@ static int (*clock_source)(int, struct timespec *);
 void nanotime_by(int (*source)(int, struct timespec *)) { clock_source = source; }
 
 uint64_t nanotime(void) {
-    struct timespec ts;
+    struct timespec ts = {0};
     if (likely(clock_source != NULL))
         clock_source(CLOCK_MONOTONIC, &ts);
     else

@@ -8,6 +8,7 @@
  *                                          that pins each has what it asked for, at NPTL's price.
  *   namespaces, ids by number, filters...  for good (wire_is_for)
  *   timers on a thread's CPU clock         that thread, for good
+ *   mutexes that the kernel hands on       who uses one, for good (kernel_owner.c)
  *   threads that these make                inherit the reasons, so they cannot leave a sandbox
  *                                          (DANGERS X2); reasons that their attributes or
  *                                          SCHED_RESET_ON_FORK take away do not count
