@@ -318,6 +318,8 @@ int __mq_open_2(const char *name, int flags);
 ssize_t __pread_chk(int fd, void *buf, size_t n, off_t at, size_t size);
 ssize_t __pread64_chk(int fd, void *buf, size_t n, off64_t at, size_t size);
 ssize_t __recv_chk(int fd, void *buf, size_t n, size_t size, int flags);
+void _pthread_cleanup_push(struct _pthread_cleanup_buffer *b, void (*fn)(void *), void *arg);
+void _pthread_cleanup_pop(struct _pthread_cleanup_buffer *b, int execute);
 struct __jmp_buf_tag;
 void __longjmp_chk(struct __jmp_buf_tag env[1], int value) __attribute__((noreturn));
 
