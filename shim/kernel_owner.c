@@ -26,12 +26,22 @@ static bool concerns(const pthread_mutex_t *mp) {
            !t->vforked && !passthrough();
 }
 
+/* No program expects a lock to fail for want of a kernel thread: so on a busy machine it waits. */
+#define WIRE_TRIES 20 /* of a second each */
+
+static bool wire_patiently(void) {
+    for (int i = 0; i < WIRE_TRIES; i++)
+        if (wire_self(WIRE_LOCK))
+            return true;
+    return false;
+}
+
 bool kernel_owner_begin(const pthread_mutex_t *mp) {
     struct thread *t = thread_self();
     if (!concerns(mp))
         return true;
     if (!(t->wire & WIRE_LOCK)) {
-        if (!wire_self(WIRE_LOCK))
+        if (!wire_patiently())
             return false;
         sys(SYS_set_robust_list, t->tcb + glibc.off_robust_head, HEAD_SIZE);
     }
