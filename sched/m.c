@@ -92,6 +92,8 @@ void m_started(struct m *m) {
     m->tid = (int32_t)sys(SYS_gettid);
     m->prev = m->curg = NULL;
     m->finish = FIN_NONE;
+    m->cpu_ns = m->cpu_since = 0;
+    atomic_store_explicit(&m->cpu_cycles, 0, memory_order_relaxed);
     atomic_store_explicit(&m->attention, false, memory_order_relaxed);
     atomic_store_explicit(&m->preempt_sent, false, memory_order_relaxed);
     g_adopt(m->g0, m, arch_tp(), 0, 0);
@@ -348,6 +350,7 @@ int sched_start(const struct sched_config *cfg, const struct sched_host *host, u
         return err;
     start_helpers(sysmon_stack);
     m->curg = g;
+    cpu_settle(m, g); /* what the program has used up to now */
     m_acquire_p(m, &sched.allp[0]);
     atomic_store(&sched.ngs, 1);
     g_adopt(g, m, arch_tp(), 0, 0);

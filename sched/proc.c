@@ -260,6 +260,7 @@ static inline struct g *pick_local(struct p *p) {
 
 static void switch_to(struct g *from, struct g *next, enum finish fin) {
     struct m *m = from->m;
+    cpu_switch_if_exact(m, from);
     from->lone_cycles = 0; /* what a deadline has readied meanwhile was not its doing */
     m->prev = from;
     m->finish = fin;
@@ -746,6 +747,7 @@ void m_loop(struct m *m) {
             continue;
         if (m->spinning)
             reset_spinning(m);
+        cpu_switch_if_exact(m, m->g0);
         exec_prepare(m, g);
         m->finish = FIN_NONE;
         arch_switch(&m->g0->ctx, &g->ctx);

@@ -94,6 +94,8 @@ struct g {
     uint8_t slot_class; /* index of its stack class, G_NO_CLASS: own or user's mapping */
     bool is_g0;
     uint8_t lone_wakes; /* for so many lone Gs that it readies it wakes an M at once */
+    /* cputime.c */
+    _Atomic uint64_t cpu_ns, cpu_cycles, cpu_told;
     uint64_t ext[G_EXT_SIZE / 8];
 };
 /* Type-stable in dense slabs: a million of them must stay small (DANGERS C3). */
@@ -152,6 +154,11 @@ struct m {
     int32_t tid;          /* the kernel's; 0: it does not run yet, or has ended */
     int32_t ended_tid;    /* what it was: the stack is free when the kernel knows it no more */
     uint64_t syscall_seq; /* the value of p->sysword that our call has set */
+    /* cputime.c: its CPU clock when that was last settled, the cycles that Gs have got since, and
+     * when the running one began */
+    struct lock cpu_lock;
+    uint64_t cpu_ns, cpu_since;
+    _Atomic uint64_t cpu_cycles;
     uint64_t ext[M_EXT_SIZE / 8];
     struct g g0_storage;
 };
@@ -268,7 +275,8 @@ struct sched {
     const struct sched_host *host;
     _Atomic bool running;
     uint64_t start_ns;
-    struct p *allp; /* cfg.procs of them */
+    _Atomic bool cpu_exact; /* cputime.c: somebody has asked for a G's CPU time */
+    struct p *allp;         /* cfg.procs of them */
     struct m *_Atomic allm;
 
     /* Guards the idle lists and the global queue, nothing else. Never on a hot path. */
@@ -576,6 +584,17 @@ bool unseen_retake(struct p *p, struct m *m, bool long_still);
 /* Does the kernel say that m sleeps? Some 10 us. */
 bool m_sleeps(const struct m *m, bool if_unknown);
 void section_await_decision(const struct m *m);
+
+/* cputime.c */
+void cpu_settle(struct m *m, struct g *g); /* what m has used lately is g's. Section, or sysmon */
+/* m's G or g0 `out` stops here. With cpu_exact; in a section. */
+void cpu_switch(struct m *m, struct g *out) __attribute__((cold));
+void cpu_sample(struct m *m, uint64_t born_before);
+void cpu_reset(struct g *g); /* one that has not run */
+static inline void cpu_switch_if_exact(struct m *m, struct g *out) {
+    if (unlikely(atomic_load_explicit(&sched.cpu_exact, memory_order_relaxed)))
+        cpu_switch(m, out);
+}
 
 /* syscall.c: g, RUNNING, has no P: gets an idle one, or waits for its turn. In a section. */
 void g_get_p(struct g *g);

@@ -174,6 +174,9 @@ bool g_on_class_stack(const struct g *g); /* its stack and identity stay with it
 int32_t g_kernel_tid(const struct g *g);  /* of the M it runs on; 0: it does not run now */
 uintptr_t g_tp(const struct g *g);        /* thread pointer, 0 before the first g_launch */
 void g_set_tp(struct g *g, uintptr_t tp);
+/* CPU time that it has used, ns; of one that has not ended. Never less than it said before. What it
+ * used before the first call of this function is an estimate (cputime.c). Any. */
+uint64_t g_cpu_time(struct g *g);
 uintptr_t g_stack_lo(const struct g *g); /* lowest usable byte (above the guard) */
 uintptr_t g_stack_hi(const struct g *g); /* one past the highest */
 
@@ -405,6 +408,10 @@ bool g_waits_alone(void);
 /* ---- time and counters ---- */
 
 uint64_t nanotime(void); /* CLOCK_MONOTONIC, ns */
+/* libc's clock_gettime, which goes to the vdso and takes no lock; before sched_start, once. Until
+ * then the kernel is asked. */
+struct timespec;
+void nanotime_by(int (*source)(int clock, struct timespec *now));
 
 /* Events of the layer above that the statistics show. Any. */
 enum stat_event { STAT_CREATE, STAT_EXIT, STAT_EVENTS };

@@ -10,6 +10,7 @@
  * - wakes an M for a queue that stood still (the net under wake.c's rule) and for
  *   deadlines that nobody fired,
  * - looks for events that nobody looks for, and after waits that epoll knows nothing of,
+ * - says whose an M's CPU time was, as long as nobody has asked for it (cputime.c),
  * - prints the schedule trace,
  * - looks for a deadlock once all Ps have been idle for a second (deadlock.c).
  *
@@ -51,6 +52,7 @@ struct look {
     /* its M's CPU clock */
     uint64_t still_since, still_looked, still_cpu;
     uint64_t sampled_at, sampled_cpu; /* before the last sleep, if it computed then */
+    uint64_t charged_at, charged_gid; /* charge_cpu's last time */
 };
 
 /* In arch_cycles, of 2-3 GHz: 10 ms as Go, and 100 us. */
@@ -212,7 +214,19 @@ static void preempt_all(uint64_t now) {
     loose_look(now, true);
 }
 
+/* Whose is the CPU time of its M? */
+static void charge_cpu(struct p *p, struct look *l, uint64_t now) {
+    struct m *m = atomic_load_explicit(&p->m, memory_order_acquire);
+    if (now - l->charged_at < TICK_MAX_NS)
+        return;
+    if (m)
+        cpu_sample(m, l->charged_gid);
+    l->charged_at = now;
+    l->charged_gid = atomic_load_explicit(&sched.next_gid, memory_order_relaxed);
+}
+
 static bool look_at(struct p *p, struct look *l, uint64_t now) {
+    charge_cpu(p, l, now);
     bool found = retake_syscall(p, l, now);
     uint64_t switches = switches_of(p);
     bool stands = switches == l->switches;

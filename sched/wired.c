@@ -64,6 +64,7 @@ static struct m *take_idle_m(struct g *g, bool first) {
 
 static void wire_here(struct g *g, struct m *m) {
     struct p *p = m->p;
+    cpu_settle(m, g);
     m->wired = g;
     status_set(g, G_WIRED);
     m->p = NULL;
@@ -131,6 +132,7 @@ bool g_wire(bool first) {
 void g_unwire(void) {
     struct g *g = getg();
     section_enter(g);
+    cpu_settle(g->m, g);
     g->m->wired = NULL;
     g_get_p(g);
     section_leave(g);
@@ -199,8 +201,10 @@ static void sleep_for(struct m *m, struct g *g) {
 
 bool wired_run(struct m *m) {
     struct g *g = m->wired;
+    cpu_settle(m, m->g0); /* what it did before is nobody's */
     while (!m->ending && m->wired == g) {
         sleep_for(m, g);
+        cpu_switch_if_exact(m, m->g0);
         g->m = m;
         m->curg = g;
         status_set(g, G_WIRED);

@@ -2,6 +2,7 @@
  *
  * A thread has no kernel thread of its own, so what NPTL asks the kernel by tid is kept here.
  */
+#include "shim/cpuclock.h"
 #include "shim/inherit.h"
 #include "shim/shim.h"
 #include "shim/wire.h"
@@ -138,14 +139,9 @@ SHIM_API int shim_getcpuclockid(pthread_t th, clockid_t *clock) {
     struct thread *t = thread_find(th);
     if (!t)
         return NOT_OURS(pthread_getcpuclockid, th, clock);
-    if (t == thread_self()) {
-        *clock = CLOCK_THREAD_CPUTIME_ID;
-        return 0;
-    }
-    int32_t tid = g_wired_tid(t->g);
-    if (!tid)
-        return ENOENT;                               /* no CPU clock per goroutine yet */
-    *clock = (clockid_t)((~(uint32_t)tid << 3) | 6); /* as clock_getcpuclockid(3), of a thread */
+    if (atomic_load_explicit(&t->state, memory_order_acquire) & THREAD_EXITED)
+        return ESRCH;
+    *clock = cpuclock_of(t->tid);
     return 0;
 }
 

@@ -120,6 +120,23 @@ static void uncount(pthread_cond_t *c, struct waiter *w) {
     lot_unlock(b);
 }
 
+/* What a wait has to take back. */
+struct rewait {
+    pthread_mutex_t *mutex;
+    unsigned depth;
+    uint8_t token;
+};
+
+/* A handler that has interrupted the wait is cancelled itself, or jumps out: glibc's wait takes the
+ * mutex for the cleanup handlers too. */
+static void rewait_unwound(void *arg) {
+    struct rewait *r = arg;
+    struct thread *self = thread_self();
+    if (self)
+        self->cancel_held = false;
+    mutex_relock_after_wait(r->mutex, r->depth, r->token);
+}
+
 static int cond_wait(pthread_cond_t *c, pthread_mutex_t *mp, uint64_t deadline) {
     uintptr_t addr = (uintptr_t)c;
     int err = mutex_check_owner(mp);
@@ -131,13 +148,15 @@ static int cond_wait(pthread_cond_t *c, pthread_mutex_t *mp, uint64_t deadline) 
     /* A mutex of the kernel's has its waiters there: nobody can be moved to it. */
     w->aux = mutex_in_kernel(mp) ? 0 : (uintptr_t)&mp->__data;
     struct thread *self = thread_self();
+    struct rewait back = {.mutex = mp};
+    struct _pthread_cleanup_buffer unwinding;
     cancel_hold(self);
+    section_begin(); /* a handler that is due runs when the wait has been undone */
     struct bucket *b = lot_lock(addr);
     count_locked(c, WREFS_WAITER);
     lot_enqueue_interruptible(b, w, addr, WAIT_COND);
     lot_unlock(b);
-    unsigned depth;
-    mutex_unlock_for_wait(mp, &depth);
+    mutex_unlock_for_wait(mp, &back.depth);
     enum park_result r = cancel_wait(w, deadline);
     if (r != PARK_WOKEN)
         uncount(c, w);
@@ -145,7 +164,11 @@ static int cond_wait(pthread_cond_t *c, pthread_mutex_t *mp, uint64_t deadline) 
      * neither say ETIMEDOUT nor die of a cancellation with it. */
     if (w->token & TOKEN_REQUEUED)
         r = PARK_WOKEN;
-    err = mutex_relock_after_wait(mp, depth, w->token);
+    back.token = w->token;
+    _pthread_cleanup_push(&unwinding, rewait_unwound, &back);
+    section_end();
+    _pthread_cleanup_pop(&unwinding, 0);
+    err = mutex_relock_after_wait(mp, back.depth, back.token);
     cancel_hold_end(self);
     if (r == PARK_INTERRUPTED)
         cancel_test();

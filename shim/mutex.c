@@ -144,11 +144,14 @@ static inline int release(mutex *m) {
 static int lock_in_kernel(pthread_mutex_t *mp, clockid_t clock, const struct timespec *abs) {
     if (robust_is_ours(mp))
         return robust_lock(mp, clock, abs);
+    if (!kernel_owner_begin(mp))
+        return EAGAIN;
     int err = next(pthread_mutex_trylock)(mp);
-    if (err != EBUSY)
-        return err;
-    return LIBC_CALL_BLOCK(clock < 0 ? next(pthread_mutex_lock)(mp)
-                                     : next(pthread_mutex_clocklock)(mp, clock, abs));
+    if (err == EBUSY)
+        err = LIBC_CALL_BLOCK(clock < 0 ? next(pthread_mutex_lock)(mp)
+                                        : next(pthread_mutex_clocklock)(mp, clock, abs));
+    kernel_owner_end();
+    return err;
 }
 
 /* Everything but a free normal mutex. How the caller wants to wait: for ever (clock < 0), or
@@ -195,10 +198,20 @@ SHIM_API int shim_mutex_lock(pthread_mutex_t *mp) {
     return lock_full(mp, -1, NULL);
 }
 
+static int trylock_in_kernel(pthread_mutex_t *mp) {
+    if (robust_is_ours(mp))
+        return robust_trylock(mp);
+    if (!kernel_owner_begin(mp))
+        return EAGAIN;
+    int err = next(pthread_mutex_trylock)(mp);
+    kernel_owner_end();
+    return err;
+}
+
 SHIM_API int shim_mutex_trylock(pthread_mutex_t *mp) {
     mutex *m = &mp->__data;
     if (mutex_in_kernel(mp) || passthrough())
-        return robust_is_ours(mp) ? robust_trylock(mp) : next(pthread_mutex_trylock)(mp);
+        return trylock_in_kernel(mp);
     int type = kind_of(m) & KIND_TYPE;
     if (type == PTHREAD_MUTEX_RECURSIVE_NP && m->__owner == self_tid()) {
         if (m->__count + 1 == 0)
@@ -230,7 +243,13 @@ SHIM_API int shim_mutex_timedlock(pthread_mutex_t *mp, const struct timespec *ab
 /* ---- unlock ---- */
 
 static int unlock_in_kernel(pthread_mutex_t *mp) {
-    return robust_is_ours(mp) ? robust_unlock(mp) : next(pthread_mutex_unlock)(mp);
+    if (robust_is_ours(mp))
+        return robust_unlock(mp);
+    if (!kernel_owner_begin(mp))
+        return EAGAIN;
+    int err = next(pthread_mutex_unlock)(mp);
+    kernel_owner_end();
+    return err;
 }
 
 /* Everything but a normal mutex. */
@@ -278,9 +297,13 @@ void mutex_lend(pthread_mutex_t *mp) {
         return;
     mutex_to_kernel(mp);
     robust_lend(mp);
+    kernel_owner_begin(mp);
 }
 
-void mutex_take_back(pthread_mutex_t *mp) { robust_take_back(mp); }
+void mutex_take_back(pthread_mutex_t *mp) {
+    kernel_owner_end();
+    robust_take_back(mp);
+}
 
 /* ---- for conditions ----
  * A wait releases a recursive mutex whole and takes it back as deep as it was. __nusers keeps
@@ -292,10 +315,10 @@ int mutex_check_owner(const pthread_mutex_t *mp) {
     const mutex *m = &mp->__data;
     if (robust_is_ours(mp))
         return robust_is_mine(mp) ? 0 : EPERM;
-    bool checks = kind_of(m) & KIND_ROBUST ||
+    bool checks = (mutex_in_kernel(mp) && kind_of(m) & (KIND_ROBUST | KIND_PI | KIND_PP)) ||
                   (kind_of(m) & KIND_TYPE) == PTHREAD_MUTEX_RECURSIVE_NP ||
                   (kind_of(m) & KIND_TYPE) == PTHREAD_MUTEX_ERRORCHECK_NP;
-    return checks && (m->__owner != self_tid() || !m->__lock) ? EPERM : 0;
+    return checks ? kernel_owner_check(mp) : 0;
 }
 
 int mutex_unlock_for_wait(pthread_mutex_t *mp, unsigned *depth) {

@@ -31,4 +31,13 @@ bool robust_is_mine(const pthread_mutex_t *mp);
 void robust_lend(pthread_mutex_t *mp);
 void robust_take_back(pthread_mutex_t *mp);
 
+/* ---- kernel_owner.c ---- */
+
+/* Around each of libc's calls on a mutex that mutex_in_kernel; nothing for most of them. False: the
+ * caller cannot get a kernel thread of its own. */
+bool kernel_owner_begin(const pthread_mutex_t *mp);
+void kernel_owner_end(void);
+/* EPERM if the caller does not own it. It can be unlocked in a section afterwards. */
+int kernel_owner_check(const pthread_mutex_t *mp);
+
 #endif

@@ -125,7 +125,8 @@ struct thread {
     bool vforked;          /* in a child of vfork, which runs in its place */
     bool cancel_held;      /* see cancel_hold */
     int robust_held;       /* robust mutexes that it has (robust.c) */
-    uint8_t deferred;      /* preempt.c: how often it was not preempted since it was in libc */
+    uint64_t cpu_told, cpu_told_kernel; /* what getrusage has said (cpuclock.c) */
+    uint8_t deferred; /* preempt.c: how often it was not preempted since it was in libc */
     /* see inherit.c */
     uint8_t wire; /* why it is, or is to be, wired: wire.h */
     bool nice_set;
@@ -286,6 +287,7 @@ int mutex_relock_after_wait(pthread_mutex_t *mp, unsigned depth, uint8_t token);
 void robust_keeper(void);
 void robust_thread_end(struct thread *t);
 void robust_reset_child(void);
+void kernel_owner_thread_end(struct thread *t); /* a goroutine, at its end */
 
 /* Runs init through a frame whose unwinding (exception, cancellation) calls once_unwound. */
 void once_call(void (*init)(void));
@@ -320,6 +322,8 @@ int __mq_open_2(const char *name, int flags);
 ssize_t __pread_chk(int fd, void *buf, size_t n, off_t at, size_t size);
 ssize_t __pread64_chk(int fd, void *buf, size_t n, off64_t at, size_t size);
 ssize_t __recv_chk(int fd, void *buf, size_t n, size_t size, int flags);
+void _pthread_cleanup_push(struct _pthread_cleanup_buffer *b, void (*fn)(void *), void *arg);
+void _pthread_cleanup_pop(struct _pthread_cleanup_buffer *b, int execute);
 struct __jmp_buf_tag;
 void __longjmp_chk(struct __jmp_buf_tag env[1], int value) __attribute__((noreturn));
 

@@ -4,6 +4,7 @@
  * the thread by the timer's id, which the kernel puts into the siginfo. The ids are small numbers
  * that the kernel gives out in order and does not use twice soon.
  */
+#include "shim/cpuclock.h"
 #include "shim/signal.h"
 
 #include <string.h>
@@ -34,6 +35,8 @@ static int id_of(timer_t t) { return (int)(intptr_t)t; }
 
 SHIM_API int shim_timer_create(clockid_t clock, struct sigevent *ev, timer_t *out) {
     struct thread *t = NULL;
+    if (!cpuclock_for_timer(&clock))
+        return -1;
     if (signal_own() && ev && ev->sigev_notify == SIGEV_THREAD_ID)
         t = thread_of_tid(ev->_sigev_un._tid);
     if (!t)

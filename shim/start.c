@@ -186,6 +186,7 @@ static bool start(void) {
         err = g0_tp ? 0 : ENOMEM;
     }
     signal_take();
+    nanotime_by(next(clock_gettime));
     if (!err)
         err = sched_start(&cfg, &host, g0_tp, lo, (void *)tcb_stack_top(g0_tp));
     if (err) {

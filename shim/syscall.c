@@ -3,6 +3,7 @@
  * interpose/syscalls.tab says how each number is handled; those that are `ours` have their code
  * here and in syscall_fd.c. syscall() is no cancellation point, whatever the number.
  */
+#include "shim/cpuclock.h"
 #include "shim/fd.h"
 #include "shim/futex.h"
 #include "shim/inherit.h"
@@ -28,6 +29,10 @@ static long as_kernel(long r) { return r < 0 ? -errno : r; }
 /* A timer that signals a goroutine (sigtimer.c); all others are the kernel's. */
 static long timer_call(long clock, struct sigevent *ev, int *id) {
     timer_t t;
+    clockid_t real = (clockid_t)clock;
+    if (!cpuclock_for_timer(&real))
+        return -errno;
+    clock = real;
     if (!ev || ev->sigev_notify != SIGEV_THREAD_ID)
         return as_kernel(next(syscall)(SYS_timer_create, clock, ev, id));
     long r = as_kernel(timer_create((clockid_t)clock, ev, &t));
@@ -38,6 +43,9 @@ static long timer_call(long clock, struct sigevent *ev, int *id) {
 
 static long sleep_call(long nr, long a, long b, long c, long d) {
     clockid_t clock = nr == SYS_nanosleep ? CLOCK_MONOTONIC : (clockid_t)a;
+    if (clock != CLOCK_THREAD_CPUTIME_ID && cpuclock_thread(clock))
+        return -cpuclock_sleep(clock, (int)b, (const struct timespec *)c, (struct timespec *)d,
+                               false);
     if (!sleep_clock_ours(clock))
         return as_kernel(LIBC_CALL_BLOCK(next(syscall)(nr, a, b, c, d)));
     if (nr == SYS_nanosleep)
@@ -110,6 +118,16 @@ static bool thread_call(long nr, long a, long b, long c, long d, long e, long *r
     case SYS_nanosleep:
     case SYS_clock_nanosleep:
         *r = sleep_call(nr, a, b, c, d);
+        return true;
+    case SYS_clock_gettime:
+    case SYS_clock_getres:
+        if (!cpuclock_thread((clockid_t)a))
+            return false;
+        *r = as_kernel(nr == SYS_clock_gettime ? clock_gettime((clockid_t)a, (struct timespec *)b)
+                                               : clock_getres((clockid_t)a, (struct timespec *)b));
+        return true;
+    case SYS_getrusage:
+        *r = as_kernel(getrusage((__rusage_who_t)a, (struct rusage *)b));
         return true;
     case SYS_timer_create:
         *r = timer_call(a, (struct sigevent *)b, (int *)c);

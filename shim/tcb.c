@@ -172,20 +172,23 @@ void tcb_leave(uintptr_t tcb) {
     atomic_fetch_or_explicit(tcb_cancelhandling(tcb), CANCEL_EXITING, memory_order_relaxed);
 }
 
-void tcb_robust_abandon(uintptr_t tcb, int32_t tid) {
+void tcb_robust_abandon(uintptr_t tcb, int32_t tid, int32_t kernel_tid) {
     struct robust_head *head = &FIELD(tcb, glibc.off_robust_head, struct robust_head);
     for (void *entry = head->list, *after; entry != head; entry = after) {
-        /* Bit 0 marks a priority-inheriting one: those the kernel alone hands on. */
+        /* Bit 0 marks a priority-inheriting one: those the kernel hands on, when its thread ends.
+         */
         bool in_kernel = (uintptr_t)entry & 1;
         entry = (void *)((uintptr_t)entry & ~(uintptr_t)1);
         after = *(void **)entry;
         _Atomic uint32_t *word = (_Atomic uint32_t *)((char *)entry + head->futex_offset);
         uint32_t v = atomic_load_explicit(word, memory_order_relaxed);
-        if (in_kernel || (v & FUTEX_TID_MASK) != (uint32_t)tid)
+        uint32_t mine = (uint32_t)(in_kernel ? kernel_tid : tid);
+        if (!mine || (v & FUTEX_TID_MASK) != mine)
             continue;
         while (!atomic_compare_exchange_weak(word, &v, (v & FUTEX_WAITERS) | FUTEX_OWNER_DIED))
             continue;
-        if (v & FUTEX_WAITERS) /* without the private flag: libc waits so for robust ones */
+        if (v & FUTEX_WAITERS &&
+            !in_kernel) /* without the private flag: libc waits so for robust ones */
             sys(SYS_futex, word, FUTEX_WAKE, 1);
     }
 }

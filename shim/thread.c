@@ -81,7 +81,7 @@ _Noreturn void thread_end(void) {
     if (t) {
         signal_thread_end(t);
         robust_thread_end(t);
-        tcb_robust_abandon(t->tcb, t->tid);
+        kernel_owner_thread_end(t);
         tid_address_clear(t);
     }
     if (!t || g_leave())

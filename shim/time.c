@@ -1,5 +1,5 @@
 /* time.c - deadlines from POSIX times, and the sleeps */
-#include "shim/shim.h"
+#include "shim/cpuclock.h"
 
 #include <sys/syscall.h>
 #include <threads.h>
@@ -113,8 +113,10 @@ SHIM_API int shim_clock_nanosleep(clockid_t clock, int flags, const struct times
                                   struct timespec *rem) {
     if (!getg())
         return next(clock_nanosleep)(clock, flags, req, rem);
-    return sleep_clock_ours(clock) ? sleep_for(clock, flags, req, rem, true)
-                                   : sleep_in_kernel(clock, flags, req, rem);
+    if (sleep_clock_ours(clock))
+        return sleep_for(clock, flags, req, rem, true);
+    return cpuclock_thread(clock) ? cpuclock_sleep(clock, flags, req, rem, true)
+                                  : sleep_in_kernel(clock, flags, req, rem);
 }
 
 SHIM_API int shim_nanosleep(const struct timespec *req, struct timespec *rem) {

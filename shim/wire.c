@@ -7,6 +7,8 @@
  *                                          spreads its threads over all CPUs keeps goroutines; one
  *                                          that pins each has what it asked for, at NPTL's price.
  *   namespaces, ids by number, filters...  for good (wire_is_for)
+ *   timers on a thread's CPU clock         that thread, for good
+ *   mutexes that the kernel hands on       who uses one, for good (kernel_owner.c)
  *   threads that these make                inherit the reasons, so they cannot leave a sandbox
  *                                          (DANGERS X2); reasons that their attributes or
  *                                          SCHED_RESET_ON_FORK take away do not count
@@ -111,7 +113,7 @@ void wire_attend(void) {
     if (!t || !wire_asked(t) || t->vforked)
         return;
     atomic_fetch_and(&g_signals(t->g)->pending, ~sig_bit(SIG_RUNTIME));
-    if (t->wire & REASONS)
+    if (t->wire & (REASONS | WIRE_CLOCK))
         wire_self(0); /* if it cannot, it stays as it is: nobody is here to be told */
 }
 

@@ -15,6 +15,8 @@ enum {
     WIRE_KERNEL = 8, /* namespaces, ids, filters and the like: nobody knows the way back */
     WIRE_BORN = 16,  /* wired from its first instruction on, with the kernel's tid. Not inherited */
     WIRE_GO = 32,    /* a thread of Go's runtime. Not inherited */
+    WIRE_CLOCK = 64, /* a timer on its CPU clock. Not inherited */
+    WIRE_LOCK = 128, /* mutexes of which the kernel has to know the owner. Not inherited */
 };
 
 /* The caller, if it is a goroutine that has the say over its kernel thread: not before the runtime

@@ -40,6 +40,8 @@ $(TEST_BUILD)/progs/x8_sanitizer: TEST_LDLIBS = -rdynamic
 
 $(TEST_BUILD)/progs/s5_unwind_through_handler: CXXFLAGS += -fnon-call-exceptions
 
+$(TEST_BUILD)/progs/std_20: CXXFLAGS += -std=gnu++20
+
 # The harness: see tests/child.h for why the library is never preloaded into it.
 $(TEST_BUILD)/run: tests/run.c tests/switches.c tests/tools.c tests/stats.c tests/child.c \
                      tools/gthread/stats.c tests/child.h

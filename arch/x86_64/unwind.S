@@ -27,7 +27,7 @@
 
         .text
         personality once_personality, once_unwound
-        personality bracket_personality, syscall_exit
+        personality bracket_personality, bracket_unwound
 
 /* once_call(init): calls it through a frame of its own */
         .globl  once_call
