@@ -7,6 +7,13 @@
 
 extern bool glibc_pretend_unknown;
 
+/* A symbol of libc or ld.so, or NULL. */
+void *private_symbol(const char *name);
+
+/* GTHREAD_DEBUG=patch=off, patch=list */
+enum patch_mode { PATCH_ON, PATCH_OFF, PATCH_LIST };
+extern enum patch_mode patch_mode;
+
 /* Offset of struct pthread.tid, 0 if libc does not tell. Callable at any time. */
 size_t glibc_tid_offset(void);
 
