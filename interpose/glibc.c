@@ -30,7 +30,7 @@ static int unknown(const char *what) {
     return ENOTSUP;
 }
 
-static void *private_symbol(const char *name) {
+void *private_symbol(const char *name) {
     void *p = dlsym(RTLD_DEFAULT, name);
     if (!p)
         dlerror(); /* do not leave it for the program to find */

@@ -11,4 +11,11 @@ extern bool glibc_pretend_unknown;
  * tell; off_cond_wrefs). glibc_probe tests it. */
 void glibc_look(void);
 
+/* A symbol of libc or ld.so, or NULL. */
+void *private_symbol(const char *name);
+
+/* GTHREAD_DEBUG=patch=off, patch=list */
+enum patch_mode { PATCH_ON, PATCH_OFF, PATCH_LIST };
+extern enum patch_mode patch_mode;
+
 #endif

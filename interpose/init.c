@@ -107,6 +107,10 @@ static bool debug_word(const char *w, size_t n, struct sched_config *cfg) {
         cfg->no_deadlock = true;
     else if (IS("glibc=unknown"))
         glibc_pretend_unknown = true;
+    else if (IS("patch=off"))
+        patch_mode = PATCH_OFF;
+    else if (IS("patch=list"))
+        patch_mode = PATCH_LIST;
     else if (n > 8 && memcmp(w, "preempt=", 8) == 0)
         return (cfg->preempt_us = (uint32_t)strtoul(w + 8, NULL, 10)) > 0;
     else if (n > 6 && memcmp(w, "chaos=", 6) == 0)
@@ -124,8 +128,8 @@ static void debug_read(const char *words, struct sched_config *cfg) {
         size_t n = strcspn(words, ",");
         if (n && !debug_word(words, n, cfg))
             complain("GTHREAD_DEBUG: %.*s: no such switch (there are: fsbase=prctl, "
-                     "schedtrace=MS, sigquit, deadlock=off, chaos=SEED[:FROM-TO], preempt=US, "
-                     "glibc=unknown)",
+                     "schedtrace=MS, sigquit, deadlock=off, patch=off, patch=list, "
+                     "chaos=SEED[:FROM-TO], preempt=US, glibc=unknown)",
                      (int)(n > 80 ? 80 : n), words);
         words += n + (words[n] == ',');
     }

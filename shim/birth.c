@@ -308,6 +308,18 @@ int fd_close(int fd, bool cancels) {
 
 SHIM_API int shim_close(int fd) { return fd_close(fd, true); }
 
+/* In place of libc's __close_nocancel (interpose/patch.c), which is for its own use. */
+int shim_close_nocancel(int fd);
+int shim_close_nocancel(int fd) {
+    if (fd_tracked())
+        return fd_close(fd, false);
+    long r = sys(SYS_close, fd);
+    if (r == 0)
+        return 0;
+    errno = (int)-r;
+    return -1;
+}
+
 /* Has anybody used the number? There may be thousands that nobody has. */
 static bool fd_known(int fd) {
     struct net_desc *d = net_desc_look(fd);

@@ -24,6 +24,15 @@
         return LIBC_CALL_BLOCK(next(name) args);                                                   \
     }
 
+/* A function that waits in calls which libc makes inside it. Where those come to us it parks in
+ * them; a bracket would keep it from that. */
+#define INSIDE(ret, name, params, args)                                                            \
+    SHIM_API ret shim_##name params {                                                              \
+        if (!getg() || patched_calls)                                                              \
+            return next(name) args;                                                                \
+        return LIBC_CALL(next(name) args);                                                         \
+    }
+
 /* A call that is only asked, not waited on, keeps the P. */
 #define GIVE_UNLESS(asks, ret, name, params, args)                                                 \
     SHIM_API ret shim_##name params {                                                              \

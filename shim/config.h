@@ -8,5 +8,9 @@
 void config_read(struct sched_config *cfg);
 /* Learns about the running glibc and tests it. 0; else a line has been printed. */
 int glibc_probe(void);
+/* Puts jumps to our functions at the entries of those that libc calls itself; sets
+ * patched_calls (shim.h). alone: the process has one kernel thread. All signals
+ * blocked. Once; what is not as expected is left alone. */
+void patch_libc(bool alone);
 
 #endif

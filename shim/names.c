@@ -1,7 +1,8 @@
-/* names.c - names of hosts, users and groups, bracketed: servers may be asked for them
+/* names.c - names of hosts, users and groups: servers may be asked for them
  *
- * libc asks by sockets of its own, reads files, and takes locks that are its own; so a goroutine
- * keeps its kernel thread meanwhile.
+ * libc asks by sockets of its own, reads files, and takes locks that are its own. Where these calls
+ * come to us (interpose/patch.c) a goroutine parks in them, unless the function holds a lock
+ * meanwhile: who waits for that does so unseen. Else it is bracketed, and keeps its kernel thread.
  */
 #include "shim/bracket.h"
 #include "shim/fd.h"
@@ -20,27 +21,27 @@ void __vsyslog_chk(int priority, int flag, const char *format, va_list ap);
 
 /* ---- hosts ---- */
 
-KEEP(int, getaddrinfo,
-     (const char *node, const char *service, const struct addrinfo *hints, struct addrinfo **res),
-     (node, service, hints, res))
-KEEP(int, getnameinfo,
-     (const struct sockaddr *a, socklen_t len, char *host, socklen_t hl, char *serv, socklen_t sl,
-      int fl),
-     (a, len, host, hl, serv, sl, fl))
+INSIDE(int, getaddrinfo,
+       (const char *node, const char *service, const struct addrinfo *hints, struct addrinfo **res),
+       (node, service, hints, res))
+INSIDE(int, getnameinfo,
+       (const struct sockaddr *a, socklen_t len, char *host, socklen_t hl, char *serv, socklen_t sl,
+        int fl),
+       (a, len, host, hl, serv, sl, fl))
 KEEP(struct hostent *, gethostbyname, (const char *name), (name))
 KEEP(struct hostent *, gethostbyname2, (const char *name, int af), (name, af))
 KEEP(struct hostent *, gethostbyaddr, (const void *a, socklen_t len, int af), (a, len, af))
-KEEP(int, gethostbyname_r,
-     (const char *name, struct hostent *h, char *b, size_t n, struct hostent **res, int *err),
-     (name, h, b, n, res, err))
-KEEP(int, gethostbyname2_r,
-     (const char *name, int af, struct hostent *h, char *b, size_t n, struct hostent **res,
-      int *err),
-     (name, af, h, b, n, res, err))
-KEEP(int, gethostbyaddr_r,
-     (const void *a, socklen_t len, int af, struct hostent *h, char *b, size_t n,
-      struct hostent **res, int *err),
-     (a, len, af, h, b, n, res, err))
+INSIDE(int, gethostbyname_r,
+       (const char *name, struct hostent *h, char *b, size_t n, struct hostent **res, int *err),
+       (name, h, b, n, res, err))
+INSIDE(int, gethostbyname2_r,
+       (const char *name, int af, struct hostent *h, char *b, size_t n, struct hostent **res,
+        int *err),
+       (name, af, h, b, n, res, err))
+INSIDE(int, gethostbyaddr_r,
+       (const void *a, socklen_t len, int af, struct hostent *h, char *b, size_t n,
+        struct hostent **res, int *err),
+       (a, len, af, h, b, n, res, err))
 
 /* Asynchronous requests are worked on by threads of libc's own. These return EAI_INTR, so the
  * bracket does not see an interruption that was not the caller's. Without a time-out only: one that
@@ -75,22 +76,22 @@ SHIM_API int shim_getaddrinfo_a(int mode, struct gaicb *list[], int n, struct si
 typedef const unsigned char *query;
 typedef unsigned char *answer;
 
-KEEP(int, res_query, (const char *name, int class, int type, answer a, int n),
-     (name, class, type, a, n))
-KEEP(int, res_search, (const char *name, int class, int type, answer a, int n),
-     (name, class, type, a, n))
-KEEP(int, res_querydomain,
-     (const char *name, const char *domain, int class, int type, answer a, int n),
-     (name, domain, class, type, a, n))
-KEEP(int, res_send, (query q, int qn, answer a, int n), (q, qn, a, n))
-KEEP(int, res_nquery, (res_state s, const char *name, int class, int type, answer a, int n),
-     (s, name, class, type, a, n))
-KEEP(int, res_nsearch, (res_state s, const char *name, int class, int type, answer a, int n),
-     (s, name, class, type, a, n))
-KEEP(int, res_nquerydomain,
-     (res_state s, const char *name, const char *domain, int class, int type, answer a, int n),
-     (s, name, domain, class, type, a, n))
-KEEP(int, res_nsend, (res_state s, query q, int qn, answer a, int n), (s, q, qn, a, n))
+INSIDE(int, res_query, (const char *name, int class, int type, answer a, int n),
+       (name, class, type, a, n))
+INSIDE(int, res_search, (const char *name, int class, int type, answer a, int n),
+       (name, class, type, a, n))
+INSIDE(int, res_querydomain,
+       (const char *name, const char *domain, int class, int type, answer a, int n),
+       (name, domain, class, type, a, n))
+INSIDE(int, res_send, (query q, int qn, answer a, int n), (q, qn, a, n))
+INSIDE(int, res_nquery, (res_state s, const char *name, int class, int type, answer a, int n),
+       (s, name, class, type, a, n))
+INSIDE(int, res_nsearch, (res_state s, const char *name, int class, int type, answer a, int n),
+       (s, name, class, type, a, n))
+INSIDE(int, res_nquerydomain,
+       (res_state s, const char *name, const char *domain, int class, int type, answer a, int n),
+       (s, name, domain, class, type, a, n))
+INSIDE(int, res_nsend, (res_state s, query q, int qn, answer a, int n), (s, q, qn, a, n))
 
 /* ---- users and groups ---- */
 

@@ -55,7 +55,7 @@ static int note_object(struct dl_phdr_info *info, size_t size, void *arg) {
 void preempt_start(void) {
     if (nranges) /* a fork child: the same libraries */
         return;
-    marks[0] = (uintptr_t)next_get(NEXT_read);
+    marks[0] = (uintptr_t)glibc.call_tls_dtors; /* libc: none that another library has as well */
     marks[1] = (uintptr_t)dlsym(RTLD_DEFAULT, "malloc");
     marks[2] = (uintptr_t)dlsym(RTLD_DEFAULT, "_dl_allocate_tls");
     dl_iterate_phdr(note_object, NULL);

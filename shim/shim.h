@@ -77,6 +77,10 @@ static inline void *next_get(enum next_id id) {
 #define LIBC_CALL_EINTR(call) BRACKETED_BY_HABIT(false, call)
 #define LIBC_CALL_BLOCK_EINTR(call) BRACKETED(syscall_enter_block(), syscall_exit(), false, call)
 
+/* libc's own calls come to us too (interpose/patch.c): what a function of libc does inside may
+ * park, so it needs no bracket. */
+extern bool patched_calls;
+
 /* ---- settings ---- */
 
 /* From the environment, see README, switches. Filled by the library's constructor. */

@@ -20,6 +20,7 @@
 #include <string.h>
 #include <sys/auxv.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 
 #define G0_STACK (256UL << 10)
@@ -169,9 +170,18 @@ static bool somebody_owns_threads(void) {
     return who;
 }
 
+/* The number of kernel threads; 0: /proc does not tell. A directory has 2 links, and one for each
+ * of its own. */
+static uint32_t process_threads(void) {
+    struct stat st;
+    return sys(SYS_stat, "/proc/self/task", &st) == 0 && st.st_nlink > 2 ? (uint32_t)st.st_nlink - 2
+                                                                         : 0;
+}
+
 static bool start(void) {
     struct sched_config cfg;
     config_read(&cfg);
+    bool alone = process_threads() == 1; /* asked before libc has made any for us */
     sigquit_dumps = cfg.sigquit;
     if (somebody_owns_threads() || glibc_probe())
         return false;
@@ -187,6 +197,8 @@ static bool start(void) {
     }
     signal_take();
     nanotime_by(next(clock_gettime));
+    if (!err)
+        patch_libc(alone);
     if (!err)
         err = sched_start(&cfg, &host, g0_tp, lo, (void *)tcb_stack_top(g0_tp));
     if (err) {
