@@ -107,6 +107,8 @@ static bool debug_word(const char *w, size_t n, struct sched_config *cfg) {
         cfg->no_deadlock = true;
     else if (IS("glibc=unknown"))
         glibc_pretend_unknown = true;
+    else if (n > 6 && memcmp(w, "trace=", 6) == 0)
+        return (cfg->trace_pid = (int32_t)strtoul(w + 6, NULL, 10)) > 0;
     else if (n > 8 && memcmp(w, "preempt=", 8) == 0)
         return (cfg->preempt_us = (uint32_t)strtoul(w + 8, NULL, 10)) > 0;
     else if (n > 6 && memcmp(w, "chaos=", 6) == 0)
