@@ -29,7 +29,7 @@ CMD    := $(BUILD)/gthread
 CMD_SRCS := $(wildcard tools/gthread/*.c)
 CMD_OBJS := $(patsubst %,$(BUILD)/%.o,$(CMD_SRCS))
 CMD_CFLAGS = -std=gnu11 -D_GNU_SOURCE -DGTHREAD_VERSION='"$(VERSION)"' -I. -Itools/gthread -I$(BUILD)/gen
-CMD_LIBS = -lunwind-x86_64 -ldw -lelf -ljansson -lcapstone -lm
+CMD_LIBS = -lunwind-x86_64 -ldw -lelf -ljansson -lcapstone -lz -lm
 
 Q := $(if $(V),,@)
 

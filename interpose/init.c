@@ -111,6 +111,8 @@ static bool debug_word(const char *w, size_t n, struct sched_config *cfg) {
         patch_mode = PATCH_OFF;
     else if (IS("patch=list"))
         patch_mode = PATCH_LIST;
+    else if (n > 6 && memcmp(w, "trace=", 6) == 0)
+        return (cfg->trace_pid = (int32_t)strtoul(w + 6, NULL, 10)) > 0;
     else if (n > 8 && memcmp(w, "preempt=", 8) == 0)
         return (cfg->preempt_us = (uint32_t)strtoul(w + 8, NULL, 10)) > 0;
     else if (n > 6 && memcmp(w, "chaos=", 6) == 0)

@@ -1,5 +1,7 @@
 /* chaos.c - see chaos.h */
 #include "sched/chaos.h"
+
+#include "sched/event.h"
 #include "sched/runtime.h"
 
 #include <sys/syscall.h>
@@ -83,10 +85,12 @@ void chaos_point_slow(const char *where) {
     case 2:
         tell(number, "goes to the global queue at", where);
         section_enter(g);
-        if (g->m->p)
+        if (g->m->p) {
+            event_g(EV_YIELD, g, g->m->p);
             sched_switch(g, FIN_GLOBAL);
-        else
+        } else {
             g_get_p(g);
+        }
         section_leave(g);
         break;
     case 3:

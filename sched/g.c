@@ -1,5 +1,6 @@
 /* g.c - goroutine structures: slabs, the TLS word, launch and exit */
 #include "sched/debug.h"
+#include "sched/event.h"
 #include "sched/runtime.h"
 
 #include <string.h>
@@ -119,6 +120,7 @@ void g_prepare(struct g *g, uintptr_t tp, uintptr_t top, void (*entry)(struct g 
     arch_ctx_init(&g->ctx, top, tp, g_start);
     g_word_set(tp, g);
     atomic_fetch_add_explicit(&sched.ngs, 1, memory_order_relaxed);
+    event_create(g);
 }
 
 void g_launch(struct g *g, uintptr_t tp, uintptr_t top, void (*entry)(struct g *g)) {
@@ -148,6 +150,7 @@ _Noreturn void g_exit(uintptr_t heir_of) {
     section_enter(g);
     if (heir_of)
         lot_wake_first(heir_of);
+    event_exit(g);
     sched_switch(g, FIN_EXIT);
     throw("g_exit: a dead G was resumed");
 }

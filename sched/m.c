@@ -6,6 +6,7 @@
  * program's malloc locks, so nobody but the template thread, which holds no P, does it. An M
  * exits only if it was wired (wired.c): then its struct and stacks serve the next one.
  */
+#include "sched/event.h"
 #include "sched/runtime.h"
 
 #include <errno.h>
@@ -100,9 +101,11 @@ void m_started(struct m *m) {
     m->sigmask = UINT64_MAX; /* thread_spawn */
     sched.host->m_started();
     m_mask_follow();
+    event_m(EV_M_START);
 }
 
 void m_end(struct m *m) {
+    event_m(EV_M_END);
     helper_block_signals();
     if (atomic_load_explicit(&m->attention, memory_order_relaxed))
         section_attend(m->g0);
@@ -354,6 +357,7 @@ int sched_start(const struct sched_config *cfg, const struct sched_host *host, u
     m_acquire_p(m, &sched.allp[0]);
     atomic_store(&sched.ngs, 1);
     g_adopt(g, m, arch_tp(), 0, 0);
+    event_start();
     atomic_store_explicit(&sched.running, true, memory_order_release);
     return 0;
 }
@@ -364,6 +368,7 @@ void sched_reset_child(void) {
     mem_reset_child();
     slot_reset_child();
     g_reset_child();
+    event_reset_child();
     memset(&sched, 0, sizeof sched);
     atomic_store(&m_wanted, NONE);
     atomic_store(&template_tid, 0);

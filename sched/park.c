@@ -19,6 +19,7 @@
  *      late finds another seq and does nothing. seq is read under the bucket lock while linked.
  */
 #include "sched/debug.h"
+#include "sched/event.h"
 #include "sched/runtime.h"
 
 #include <errno.h>
@@ -120,6 +121,8 @@ void lot_enqueue(struct bucket *b, struct waiter *w, uintptr_t addr, enum park_r
         status_set(w->g, G_PARKING);
     }
     link_waiter(b, w, addr);
+    if (w->g)
+        event_park(w); /* the bucket's lock hides w until then */
 }
 
 void lot_enqueue_interruptible(struct bucket *b, struct waiter *w, uintptr_t addr,
@@ -198,6 +201,7 @@ bool g_interrupt(struct g *g, bool for_signal) {
 void lot_ready(struct waiter *w) {
     chaos_late("lot_ready");
     if (w->g) {
+        event_ready(w->g);
         g_ready(w->g);
     } else {
         /* After the store the thread may return and its stack be reused: a futex_wake of an address
@@ -276,6 +280,8 @@ enum park_result lot_wait(struct waiter *w, uint64_t deadline) {
         !atomic_compare_exchange_strong_explicit(&g->status, &readied, p ? G_RUNNING : G_LOOSE,
                                                  memory_order_acq_rel, memory_order_relaxed))
         sched_switch(g, FIN_PARK);
+    else
+        event_stay(g);
     if (deadline != TIME_FOREVER)
         timer_del(g);
     w->reason = WAIT_NONE;

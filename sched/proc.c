@@ -11,6 +11,7 @@
  * Rejected: one global queue (a lock on every switch), fixed assignment of Gs to Ms (no work
  * conservation), and handing the P over on every system call (ten times slower, DESIGN 2).
  */
+#include "sched/event.h"
 #include "sched/runtime.h"
 
 #include <sys/syscall.h>
@@ -140,6 +141,7 @@ uint32_t ready_batch(struct wake_list *l) {
     for (struct waiter *w; (w = l->first); n++) {
         l->first = w->next; /* w may be gone once it is ready */
         struct g *g = w->g;
+        event_ready(g);
         section_leave_any(); /* lot_dequeue's */
         if (!claim_waiting(g))
             continue;
@@ -206,13 +208,16 @@ static void exec_prepare(struct m *m, struct g *g) {
     atomic_store_explicit(&p->slice_us, slice, memory_order_relaxed);
     if (unlikely(slice))
         turn_begin(p, g);
+    event_run(g, p); /* last, when nothing has to be kept for after it */
 }
 
 /* Fetches events for p's queue. */
 static __attribute__((noinline)) uint32_t net_look_p(struct p *p) {
     uint32_t n = net_poll_now();
-    if (n)
+    if (n) {
         p_count(p, CNT_NETPOLL);
+        event_p(EV_NETPOLL, p, n);
+    }
     return n;
 }
 
@@ -477,6 +482,7 @@ static __attribute__((noinline)) bool round_is_over(struct p *p) {
 static inline bool yield_section(struct g *g) {
     struct p *p = g->m->p;
     p_count(p, CNT_YIELD);
+    event_yield(g);
     note_long_run(g);
     enum finish fin = FIN_YIELD;
     struct g *next = NULL;
@@ -487,6 +493,7 @@ static inline bool yield_section(struct g *g) {
         next = find_for_yield(g, p, &fin);
         if (!next) {
             g->lone_cycles = 0;
+            event_stay(g);
             return false;
         }
     }
@@ -531,13 +538,16 @@ static void await_deadline(struct p *p) {
         arch_pause();
 }
 
-/* Stops the running G, which has a P, if it is still the one that is meant. In a section. */
+/* Stops the running G, which has a P and has told why, if it is still the one that is meant. In a
+ * section. */
 static void stop_computing(struct g *g) {
     struct p *p = g->m->p;
     atomic_store_explicit(&p->preempt, false, memory_order_relaxed);
     if (!sched.cfg.preempt_us &&
-        atomic_load_explicit(&p->asked_switch, memory_order_relaxed) != switches_of(p))
+        atomic_load_explicit(&p->asked_switch, memory_order_relaxed) != switches_of(p)) {
+        event_stay(g);
         return;
+    }
     g->slice_us = slice_rest(p);
     await_deadline(p);
     sched_switch(g, FIN_COMPUTES);
@@ -545,8 +555,10 @@ static void stop_computing(struct g *g) {
 
 void yield_if_asked(struct g *g) {
     struct p *p = g->m->p;
-    if (p && unlikely(atomic_load_explicit(&p->preempt, memory_order_relaxed)))
+    if (p && unlikely(atomic_load_explicit(&p->preempt, memory_order_relaxed))) {
+        event_yield(g);
         stop_computing(g);
+    }
 }
 
 void g_yield_if_asked(void) {
@@ -573,6 +585,7 @@ void sched_preempted(void) {
     section_enter(g);
     if (g->m->p) { /* not wired meanwhile */
         p_count(g->m->p, CNT_PREEMPT);
+        event_preempt(g);
         stop_computing(g);
     } else {
         loose_yields(g);
@@ -708,8 +721,10 @@ static void poll_idle(struct m *m) {
             continue; /* an earlier deadline was added */
         bool got = take_idle_p(m);
         uint32_t n = net_batch_ready(&events);
-        if (got && n)
+        if (got && n) {
             p_count(m->p, CNT_NETPOLL);
+            event_p(EV_NETPOLL, m->p, n);
+        }
         if (!got && (due || n))
             break; /* every P has an M, which looks at timers, events and the global queue itself */
         if (!got)

@@ -21,6 +21,7 @@
  * Why not by virtual time, as Linux's EEVDF or MuQSS's deadlines do: a clock and a sum at every
  * switch would double the cost of a yield. To be stopped at all says as much, and is seldom.
  */
+#include "sched/event.h"
 #include "sched/runtime.h"
 
 /* A pair in runnext must not starve the ring: so many from it in a row, then one of the ring.
@@ -177,6 +178,7 @@ struct g *runq_steal(struct p *p, struct p *victim, bool take_next) {
     if (!n)
         return NULL;
     p_count(p, CNT_STEAL);
+    event_steal(p, victim, n);
     n--;
     struct g *g = atomic_load_explicit(&p->runq[(tail + n) % RUNQ_SIZE], memory_order_relaxed);
     if (n)

@@ -94,6 +94,7 @@ struct g {
     uint8_t slot_class; /* index of its stack class, G_NO_CLASS: own or user's mapping */
     bool is_g0;
     uint8_t lone_wakes; /* for so many lone Gs that it readies it wakes an M at once */
+    uint32_t events;    /* of the event log that were about it (eventlog.h, order) */
     /* cputime.c */
     _Atomic uint64_t cpu_ns, cpu_cycles, cpu_told;
     uint64_t ext[G_EXT_SIZE / 8];

@@ -81,6 +81,7 @@ struct sched_config {
     bool fs_by_syscall;     /* never wrfsbase */
     bool no_deadlock;       /* deadlocks are not reported */
     uint32_t preempt_us;    /* preempt all that run every so often; 0: by the usual rules */
+    int32_t trace_pid;      /* the process that waits for `gthread trace` at its start; 0: none */
     struct chaos_config chaos;
 };
 

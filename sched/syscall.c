@@ -13,6 +13,7 @@
  * While a G is in the bracket its status is SYSCALL and p_self() is NULL for it. A signal handler
  * of the program that interrupts it there runs outside the bracket (shim/sigdeliver.c).
  */
+#include "sched/event.h"
 #include "sched/runtime.h"
 
 /* The goroutine whose call is to be bracketed; NULL on g0, without a runtime, or nested. */
@@ -32,6 +33,7 @@ bool syscall_enter(void) {
         return false;
     struct m *m = g->m;
     struct p *p = m->p;
+    event_g(EV_CALL, g, p);
     atomic_store_explicit(&g->status, G_SYSCALL, memory_order_relaxed);
     if (likely(p)) { /* else it is wired or loose: there is no P to lose */
         p_count(p, CNT_SYSCALL);
@@ -49,6 +51,7 @@ bool syscall_enter_block(void) {
         return false;
     struct m *m = g->m;
     struct p *p = m->p;
+    event_g(EV_CALL, g, p);
     atomic_store_explicit(&g->status, G_SYSCALL, memory_order_relaxed);
     if (likely(p)) {
         p_count(p, CNT_SYSCALL);
@@ -97,14 +100,17 @@ static void habit_learn(struct call_habit *h, bool slow) {
 __attribute__((noinline)) void g_get_p(struct g *g) {
     struct m *m = g->m;
     if (m->wired) {
+        event_g(EV_CALL_END, g, NULL);
         status_set(g, G_WIRED);
         return;
     }
     m->p = NULL;
     if (!take_idle_p(m)) {
+        event_g(EV_NO_P, g, NULL);
         sched_switch(g, FIN_NO_P);
         return;
     }
+    event_g(EV_GOT_P, g, m->p);
     if (m->loose)
         loose_end(m);
     status_set(g, G_RUNNING);
@@ -116,12 +122,15 @@ static __attribute__((noinline)) void exit_without_p(struct g *g, bool lasted) {
     m->p = NULL;
     if (chaos_on) /* with one P the seed decides who runs, and in each call that one can */
         lasted = sched.cfg.procs > 1 && chaos_draw(2, "goes on without a P");
+    if ((!lasted || m->wired) && !m->loose) {
+        g_get_p(g);
+        return;
+    }
+    event_g(EV_CALL_END, g, NULL);
     if (lasted && !m->wired)
         loose_begin(g);
-    else if (m->loose)
-        status_set(g, G_LOOSE); /* as before the call */
     else
-        g_get_p(g);
+        status_set(g, G_LOOSE); /* as before the call */
 }
 
 static void bracket_end(bool lasted) {
@@ -139,6 +148,7 @@ static void bracket_end(bool lasted) {
             handoffp(p);
             exit_without_p(g, lasted);
         } else {
+            event_g(EV_CALL_END, g, p);
             status_set(g, G_RUNNING);
             /* A G that only makes short calls is never retaken; the 10 ms rule reaches it here. */
             yield_if_asked(g);

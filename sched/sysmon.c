@@ -18,6 +18,7 @@
  * 10 ms, in between when a turn or a wait ends, and not at all while all Ps are idle: an idle
  * program uses no CPU. It must never take a lock of libc or the program.
  */
+#include "sched/event.h"
 #include "sched/runtime.h"
 
 #include <errno.h>
@@ -91,6 +92,7 @@ static bool retake_syscall(struct p *p, struct look *l, uint64_t now) {
     if (!atomic_compare_exchange_strong_explicit(&p->sysword, &w, w + 1, memory_order_acq_rel,
                                                  memory_order_relaxed))
         return false;
+    event_p(EV_RETAKE, p, 0);
     handoffp(p);
     return true;
 }

@@ -22,6 +22,7 @@
  * Both signs are needed: the CPU clock of a thread that is ready to run stands still too, half of
  * the time; and one that sleeps for a moment at every look does not keep the P from others.
  */
+#include "sched/event.h"
 #include "sched/netpoll.h"
 #include "sched/runtime.h"
 
@@ -96,6 +97,7 @@ static bool take(struct m *m, struct p *p) {
     atomic_store_explicit(&m->p_taken, yes ? P_TAKEN : P_NONE, memory_order_release);
     if (yes) {
         p_count(p, CNT_UNSEEN);
+        event_p(EV_UNSEEN, p, 0);
         handoffp(p);
     }
     return yes;

@@ -15,6 +15,7 @@
  * this misses: a G that has gone on for long after readying one (lone_wakes) wakes at once,
  * and sysmon wakes an M for a queue that has stood still for a tick.
  */
+#include "sched/event.h"
 #include "sched/runtime.h"
 
 /* An M that slept for less than 40 us, in arch_cycles of 2-3 GHz, would better have looked on for
@@ -123,6 +124,7 @@ void wakep(void) {
 /* Gives away a P that its M cannot use for now. The caller owns p. */
 void handoffp(struct p *p) {
     p_count(p, CNT_HANDOFF);
+    event_handoff(p);
     atomic_store_explicit(&p->m, NULL, memory_order_relaxed);
     if (p_has_work(p)) {
         startm(p, false);
@@ -139,6 +141,7 @@ void handoffp(struct p *p) {
 /* Sleeps until startm hands this M a P. False: it has been wired to a G instead. */
 bool stopm(struct m *m) {
     uint64_t asleep = arch_cycles();
+    event_m(EV_M_SLEEP);
     lock_acquire(&sched.lock);
     m->schedlink = sched.midle;
     sched.midle = m;
@@ -150,6 +153,7 @@ bool stopm(struct m *m) {
     while (!atomic_load_explicit(&m->park, memory_order_acquire))
         futex_sleep(&m->park, 0, FUTEX_FOREVER);
     atomic_store_explicit(&m->park, 0, memory_order_relaxed);
+    event_m(EV_M_WAKE);
     if (m->wired)
         return false;
     m_acquire_p(m, m->nextp);

@@ -32,6 +32,7 @@
  * the M says in m->park that it runs, and sleeps in wired_run, (4) the creator tells the layer
  * above the M's id, and readies the G.
  */
+#include "sched/event.h"
 #include "sched/runtime.h"
 
 #include <errno.h>
@@ -64,6 +65,7 @@ static struct m *take_idle_m(struct g *g, bool first) {
 
 static void wire_here(struct g *g, struct m *m) {
     struct p *p = m->p;
+    event_g(EV_WIRE, g, p);
     cpu_settle(m, g);
     m->wired = g;
     status_set(g, G_WIRED);
@@ -95,6 +97,7 @@ static bool wire_now(struct g *g, bool first) {
     struct m *to = m->is_first == first ? NULL : take_idle_m(g, first);
     if (to) {
         m->move_to = to;
+        event_g(EV_MOVE, g, m->p);
         sched_switch(g, FIN_MOVE);
         return true;
     }
@@ -169,6 +172,8 @@ enum park_result wired_wait(struct g *g, struct waiter *w, uint64_t deadline) {
         !atomic_compare_exchange_strong_explicit(&g->status, &readied, G_WIRED,
                                                  memory_order_acq_rel, memory_order_relaxed))
         sched_switch(g, FIN_WIRED);
+    else
+        event_stay(g);
     w->reason = WAIT_NONE;
     enum park_result result = w->result;
     if (g_has_signals(g))
@@ -207,6 +212,7 @@ bool wired_run(struct m *m) {
         cpu_switch_if_exact(m, m->g0);
         g->m = m;
         m->curg = g;
+        event_g(EV_RUN_WIRED, g, NULL);
         status_set(g, G_WIRED);
         m->finish = FIN_NONE;
         arch_switch(&m->g0->ctx, &g->ctx);

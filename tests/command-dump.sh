@@ -108,28 +108,11 @@ truncate -s 100000 "$dir/image"
 gthread 125 dump "$dir/image"
 
 # A core file of the kernel's, where it writes them into the current folder; a stripped library.
-pattern=$(cat /proc/sys/kernel/core_pattern)
 strip -o "$dir/libgthread.so" "$build/libgthread.so"
-mkfifo "$dir/quiet"
-if [ "${pattern#[|/]}" = "$pattern" ]; then
-    (
-        cd "$dir" && ulimit -c unlimited && exec env GTHREAD_TEST_EXPECT=lib GTHREAD_PROCS=2 \
-            LD_PRELOAD="$dir/libgthread.so" "$build/tests/small/parked" <quiet >said 2>&1
-    ) &
-    parked=$!
-    children+=("$parked")
-    exec 4>"$dir/quiet"
-    for ((i = 0; i < deadline * 10; i++)); do
-        grep -q ready "$dir/said" && break
-        sleep 0.1
-    done
-    gthread 0 dump "$parked"
-    look
-    kill -QUIT "$parked"
-    wait "$parked" 2>/dev/null
-    exec 4>&-
-    core=$(find "$dir" -name 'core*' | head -1)
-    [ -n "$core" ] || wrong "expected a core file in $dir (core_pattern $pattern)"
+start_for_core "$dir/libgthread.so" "$build/tests/small/parked"
+gthread 0 dump "$child"
+look
+if kernel_core; then
     gthread 0 dump "$core"
     look
 fi

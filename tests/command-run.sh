@@ -87,7 +87,7 @@ gthread 0 --help
 expect out '^usage: gthread COMMAND'
 gthread 0 --version
 expect out '^gthread [0-9.]+$'
-for command in run compare dump top check; do
+for command in run compare dump top trace check; do
     gthread 0 $command --help
     expect out "^usage: gthread $command"
     "$build/gthread" $command --help >/dev/full 2>"$dir/err"

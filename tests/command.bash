@@ -81,6 +81,24 @@ start_by() {
     give_up "$*: not ready after $deadline s: $(cat "$dir/program")"
 }
 
+# start_for_core LIBRARY PROGRAM: the same, with the library given, where a core file of it is found.
+start_for_core() {
+    mkdir -p "$dir/cores"
+    start_by bash -c 'cd "$1/cores" && ulimit -c unlimited && exec env LD_PRELOAD="$2" "$3"' start "$dir" "$@"
+}
+
+# kernel_core: ends it; its core file, written by the kernel, is $core. False: the kernel writes none here.
+kernel_core() {
+    local pattern
+    pattern=$(cat /proc/sys/kernel/core_pattern)
+    kill -ABRT "$child" # SIGQUIT is ignored in the background
+    wait "$child" 2>/dev/null
+    exec 3>&-
+    [ "${pattern#[|/]}" = "$pattern" ] || return 1
+    core=$(find "$dir/cores" -type f | head -1)
+    [ -n "$core" ] || wrong "expected a core file in $dir/cores (core_pattern $pattern)"
+}
+
 # end_child PID...: without the shell's word about it.
 end_child() {
     kill -KILL "$@"

@@ -51,7 +51,7 @@ example() {
 # ---- the man page ----
 mandoc -T lint -W warning docs/gthread.1 >"$dir/lint" || wrong "gthread.1: $(cat "$dir/lint")"
 mandoc -T ascii docs/gthread.1 | col -b >"$dir/page"
-for command in run compare dump top check; do
+for command in run compare dump top trace check; do
     for option in $("$build/gthread" $command --help | grep -oE -- '--[a-z-]+' | sort -u); do
         [ "$option" = --help ] && continue
         grep -q -- "$option" "$dir/page" || wrong "gthread.1 does not name $command's $option"
@@ -69,7 +69,7 @@ for ((i = 0; i < 100; i++)); do
 done
 (cd "$dir" && python3 client.py 23452) || wrong "the server of the examples does not serve"
 while read -r line <&4; do example "$dir" "$line"; done 4<"$dir/examples"
-[ $count = 8 ] || wrong "gthread.1: expected 8 examples, came $count"
+[ $count = 9 ] || wrong "gthread.1: expected 9 examples, came $count"
 expect out '^goroutines +running '
 end_child "$server"
 

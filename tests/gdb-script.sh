@@ -1,6 +1,6 @@
 #!/bin/bash
 # gdb-script.sh - does tools/gthread-gdb.py show the goroutines of tests/small/parked.c, in the
-# process and in a core file, and does the process go on as if nothing had happened?
+# process and in core files of gdb's and of the kernel's, and does the process go on as if nothing had happened?
 #
 # Prints `ok gdb-script`, or what is wrong and `not ok gdb-script`. KEEP=1 keeps the files.
 name=gdb-script
@@ -55,6 +55,10 @@ look process -p "$child" -ex "goroutine core $dir/image"
 look again -p "$child"
 finish
 look core "$dir/parked" "$dir/image"
+
+# The same from a core file of the kernel's, where it writes them into the current folder.
+start_for_core "$dir/libgthread.so" "$dir/parked"
+if kernel_core; then look kernels "$dir/parked" "$core"; fi
 
 # Where there is nothing to show, one line says so.
 strip -g -o "$dir/stripped" "$dir/libgthread.so" && mv "$dir/stripped" "$dir/libgthread.so"

@@ -39,6 +39,7 @@ Test(tools, surface) { run_script("surface.sh"); }
 Test(tools, command_run) { run_script("command-run.sh"); }
 Test(tools, command_dump) { run_script("command-dump.sh"); }
 Test(tools, command_top) { run_script("command-top.sh"); }
+Test(tools, command_trace) { run_script("command-trace.sh"); }
 Test(tools, command_check) { run_script("command-check.sh"); }
 Test(tools, command_compare) { run_script("command-compare.sh"); }
 Test(tools, deb) { run_script("deb.sh"); }

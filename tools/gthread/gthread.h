@@ -1,7 +1,8 @@
 /* gthread.h - what the files of the gthread command share
  *
  * The command is a program of its own: it links libunwind, elfutils and jansson, which the library
- * must not (DANGERS C1), and of the library's sources it includes only sched/debug.h.
+ * must not (DANGERS C1), and of the library's sources it includes only sched/debug.h and
+ * sched/eventlog.h.
  */
 #ifndef GTHREAD_COMMAND_H
 #define GTHREAD_COMMAND_H
@@ -22,6 +23,7 @@ int command_run(int argc, char **argv);
 int command_compare(int argc, char **argv);
 int command_dump(int argc, char **argv);
 int command_top(int argc, char **argv);
+int command_trace(int argc, char **argv);
 int command_check(int argc, char **argv);
 
 /* One line on stderr, `gthread SUBCOMMAND: ...`; die ends with the status. */

@@ -20,6 +20,7 @@ static const struct command {
     {"compare", "measure a program on NPTL and on gthread, in turns", command_compare},
     {"dump", "show every goroutine of a process or core file", command_dump},
     {"top", "show what the scheduler of a process does, again and again", command_top},
+    {"trace", "record what the scheduler does, for Perfetto's viewer", command_trace},
     {"check", "tell whether a program can work, before running it", command_check},
 };
 enum { COMMANDS = sizeof commands / sizeof *commands };
@@ -199,7 +200,7 @@ static _Noreturn void main_help(void) {
 int main(int argc, char **argv) {
     if (argc < 2)
         die(EXIT_GTHREAD,
-            "which command? There are run, compare, dump, top, check; --help tells more");
+            "which command? There are run, compare, dump, top, trace, check; --help tells more");
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0)
         main_help();
     if (strcmp(argv[1], "--version") == 0) {
@@ -214,5 +215,6 @@ int main(int argc, char **argv) {
             argv[1] = text_of("gthread %s", subcommand);
             return commands[i].run(argc - 1, argv + 1);
         }
-    die(EXIT_GTHREAD, "%s: no such command (there are run, compare, dump, top, check)", argv[1]);
+    die(EXIT_GTHREAD, "%s: no such command (there are run, compare, dump, top, trace, check)",
+        argv[1]);
 }

@@ -119,13 +119,14 @@ static void threads_wait(struct target *t) {
             warn_line("thread %d does not stop: it waits in the kernel", t->threads[i].tid);
 }
 
-static void read_maps(struct target *t) {
+/* False: there is no such process, or it may not be read. */
+static bool read_maps(struct target *t) {
     char path[64], *line = NULL;
     size_t size = 0;
     snprintf(path, sizeof path, "/proc/%d/maps", t->pid);
     FILE *f = fopen(path, "re");
     if (!f)
-        cannot_attach(t->pid, errno == ENOENT ? ESRCH : errno);
+        return false;
     while (getline(&line, &size, f) > 0) {
         unsigned long start, end, offset;
         int at = 0;
@@ -136,6 +137,7 @@ static void read_maps(struct target *t) {
     }
     free(line);
     fclose(f);
+    return true;
 }
 
 static void process_name(struct target *t, int pid) {
@@ -153,7 +155,8 @@ static void memory_open(struct target *t, int pid) {
     t->mem = open(path, O_RDONLY | O_CLOEXEC);
     if (t->mem < 0)
         cannot_attach(pid, errno);
-    read_maps(t);
+    if (!read_maps(t))
+        cannot_attach(pid, errno == ENOENT ? ESRCH : errno);
     if (!t->nmaps)
         die(EXIT_GTHREAD, "process %d has no memory (it has ended, or is a kernel thread)", pid);
     target_find_images(t);
@@ -162,6 +165,22 @@ static void memory_open(struct target *t, int pid) {
 void process_look(struct target *t, int pid) {
     process_name(t, pid);
     memory_open(t, pid);
+}
+
+bool process_try(struct target *t, int pid) {
+    char path[64];
+    if (t->mem > 0)
+        close(t->mem);
+    target_forget(t);
+    t->pid = pid;
+    free(t->program);
+    t->program = need(strdup(proc_line(pid, "comm", "")));
+    snprintf(path, sizeof path, "/proc/%d/mem", pid);
+    t->mem = open(path, O_RDONLY | O_CLOEXEC);
+    if (t->mem < 0 || !read_maps(t) || !t->nmaps)
+        return false;
+    target_find_images(t);
+    return true;
 }
 
 void process_open(struct target *t, int pid) {

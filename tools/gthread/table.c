@@ -9,27 +9,38 @@
 static struct debug_entry *entries;
 static size_t nentries;
 
-const struct image *table_read(struct target *t) {
-    const struct image *library;
+/* NULL, or what is wrong: a format for what the target is. */
+static const char *read_table(struct target *t, const struct image **library) {
     struct debug_table table;
-    uint64_t at = target_symbol(t, "gthread_debug", &library);
-    const char *what = t->core ? "core file" : "process";
+    uint64_t at = target_symbol(t, "gthread_debug", library);
     if (!at)
-        die(EXIT_GTHREAD, "the %s does not run on gthread: no libgthread.so in it", what);
+        return "the %s does not run on gthread: no libgthread.so in it";
     if (!target_read(t, at, &table, sizeof table) ||
         memcmp(table.magic, DEBUG_MAGIC, sizeof table.magic) != 0 ||
         table.entry_size < sizeof(struct debug_entry) || table.end < table.first)
-        die(EXIT_GTHREAD,
-            "the libgthread.so in the %s does not describe itself as this command "
-            "knows it",
-            what);
+        return "the libgthread.so in the %s does not describe itself as this command knows it";
     size_t n = (size_t)((const char *)table.end - (const char *)table.first) / table.entry_size;
+    free(entries);
     entries = NEW_ARRAY(struct debug_entry, n);
-    for (; nentries < n; nentries++)
+    for (nentries = 0; nentries < n; nentries++)
         if (!target_read(t, (uint64_t)table.first + nentries * table.entry_size, &entries[nentries],
                          sizeof *entries))
-            die(EXIT_GTHREAD, "cannot read libgthread.so's table in the %s", what);
+            return "cannot read libgthread.so's table in the %s";
+    return NULL;
+}
+
+const struct image *table_read(struct target *t) {
+    const struct image *library;
+    const char *what = t->core ? "core file" : "process";
+    const char *problem = read_table(t, &library);
+    if (problem)
+        die(EXIT_GTHREAD, problem, what);
     return library;
+}
+
+bool table_try(struct target *t) {
+    const struct image *library;
+    return !read_table(t, &library);
 }
 
 const struct debug_entry *table_entry(const char *name, enum debug_kind kind) {

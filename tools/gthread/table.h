@@ -13,6 +13,8 @@
 
 /* Once, before all others. Returns the library's image; dies with one line if there is none. */
 const struct image *table_read(struct target *t);
+/* The same, also again; false in place of the one line. */
+bool table_try(struct target *t);
 
 const struct debug_entry *table_entry(const char *name, enum debug_kind kind);
 uint64_t table_value(const char *name);

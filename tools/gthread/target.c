@@ -33,6 +33,14 @@ static const char *page_of(struct target *t, uint64_t address) {
     return p->bytes;
 }
 
+void target_forget(struct target *t) {
+    for (size_t i = 0; i < PAGES; i++)
+        pages[i].address = 0;
+    for (size_t i = 0; i < t->nmaps; i++)
+        free(t->maps[i].path);
+    t->nmaps = t->nimages = 0;
+}
+
 bool target_read(struct target *t, uint64_t address, void *to, size_t n) {
     if (n > PAGE || address + n < address)
         return address + n >= address && read_through(t, address, to, n);

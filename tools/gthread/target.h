@@ -66,6 +66,10 @@ void process_open(struct target *t, int pid);
 void process_release(struct target *t);
 /* The same without stopping it: only memory can be read, which changes. */
 void process_look(struct target *t, int pid);
+/* process_look again, of what that process is by now; false in place of the one line. */
+bool process_try(struct target *t, int pid);
+/* Nothing read before counts any more. */
+void target_forget(struct target *t);
 /* Reads a core file's notes; dies with one line if it is none of this CPU. */
 void core_open(struct target *t, const char *path);
 

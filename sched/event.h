@@ -1,0 +1,93 @@
+/* event.h - what the scheduler tells others while it runs: USDT probes and the event log
+ *
+ * Each function here stands at one place of the scheduler and tells what happens there, twice: by a
+ * probe (a nop, with a note in the library that tells perf, bpftrace, SystemTap and gdb where it is
+ * and where its arguments are) and, while somebody traces (`gthread trace`), by an event of the log
+ * (eventlog.h). While nobody does, that is one load and one branch that is never taken.
+ *
+ * Exactness is what makes a trace worth something, so each place is chosen for its order:
+ * - A park is told before the waiter can be seen in its queue, and a ready before the G can be seen
+ *   to be runnable (g->status): so park, ready and run of one wait are told in this order, also on
+ *   different CPUs, and exactly one ready each (whoever took the waiter out).
+ * - What ends or begins a P's running something is told by the P's owner.
+ */
+#ifndef GTHREAD_EVENT_H
+#define GTHREAD_EVENT_H
+
+#include "sched/eventlog.h"
+#include "sched/runtime.h"
+
+#include <sys/sdt.h>
+
+/* The slots of a lane that the reader wants; 0: nobody traces. Written from outside. */
+extern _Atomic uint32_t event_slots __attribute__((visibility("hidden")));
+
+/* Writes one event, with the running M; g may be NULL. Any thread, any lock. */
+void event_record(enum event_type type, struct g *g, const struct p *p, uint8_t reason,
+                  uint32_t arg, uint64_t other) __attribute__((cold));
+/* With GTHREAD_DEBUG=trace=PID: waits until the reader is there. From sched_start. */
+void event_start(void);
+void event_reset_child(void);
+
+#define EVENT(...)                                                                                 \
+    do {                                                                                           \
+        if (unlikely(atomic_load_explicit(&event_slots, memory_order_relaxed)))                    \
+            event_record(__VA_ARGS__);                                                             \
+    } while (0)
+
+static inline uint64_t event_self(void) {
+    const struct g *self = getg();
+    return self ? self->id : 0; /* a g0's is 0 */
+}
+
+/* ---- goroutines ---- */
+
+static inline void event_create(struct g *g) {
+    STAP_PROBE1(gthread, create, g->id);
+    EVENT(EV_CREATE, g, p_self(), 0, 0, event_self());
+}
+static inline void event_run(struct g *g, const struct p *p) {
+    STAP_PROBE2(gthread, run, g->id, p->id);
+    EVENT(EV_RUN, g, p, 0, 0, 0);
+}
+static inline void event_park(struct waiter *w) {
+    uintptr_t addr = atomic_load_explicit(&w->addr, memory_order_relaxed);
+    STAP_PROBE3(gthread, park, w->g->id, w->reason, addr);
+    EVENT(EV_PARK, w->g, p_self(), w->reason, 0, addr);
+}
+/* The reason and the result are the waiter's until g runs. */
+static inline void event_ready(struct g *g) {
+    STAP_PROBE3(gthread, ready, g->id, g->w.reason, g->w.result);
+    EVENT(EV_READY, g, p_self(), g->w.reason, g->w.result, event_self());
+}
+static inline void event_stay(struct g *g) { EVENT(EV_STAY, g, g->m->p, 0, 0, 0); }
+static inline void event_yield(struct g *g) { EVENT(EV_YIELD, g, g->m->p, 0, 0, 0); }
+static inline void event_preempt(struct g *g) {
+    STAP_PROBE1(gthread, preempt, g->id);
+    EVENT(EV_PREEMPT, g, g->m->p, 0, 0, 0);
+}
+static inline void event_exit(struct g *g) {
+    STAP_PROBE1(gthread, exit, g->id);
+    EVENT(EV_EXIT, g, g->m->p, 0, 0, 0);
+}
+/* The others: type says it all. */
+static inline void event_g(enum event_type type, struct g *g, const struct p *p) {
+    EVENT(type, g, p, 0, 0, 0);
+}
+
+/* ---- Ps and Ms ---- */
+
+static inline void event_steal(const struct p *p, const struct p *victim, uint32_t n) {
+    STAP_PROBE3(gthread, steal, p->id, victim->id, n);
+    EVENT(EV_STEAL, NULL, p, 0, n, victim->id);
+}
+static inline void event_handoff(const struct p *p) {
+    STAP_PROBE1(gthread, handoff, p->id);
+    EVENT(EV_HANDOFF, NULL, p, 0, 0, 0);
+}
+static inline void event_p(enum event_type type, const struct p *p, uint32_t n) {
+    EVENT(type, NULL, p, 0, n, 0);
+}
+static inline void event_m(enum event_type type) { EVENT(type, NULL, NULL, 0, 0, 0); }
+
+#endif
