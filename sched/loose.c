@@ -7,12 +7,14 @@
  * back to the others where it parks, yields, or has used LOOSE_CPU_NS since the last call that
  * lasted: so it never takes more from them than a thread of NPTL's would.
  *
- *   m->loose  meaning                                   left by
- *   0         G has a P or none for other reasons        loose_begin, at the end of a call that
- * lasted n         G is loose, for the n-th time: status      its G, in a section: gets a P
- * (g_get_p), leaves LOOSE, or SYSCALL in a call                the M (sched_switch) or is wired
- * (wire_here): to 0; at the end of a call that lasted: to another n Only this M changes it, and
- * m->p is NULL from before it is set until after it is 0.
+ * State table of m->loose. Only this M changes it, and m->p is NULL from before it is set until
+ * after it is 0:
+ *
+ *   value  meaning                                   left by
+ *   0      the G has a P, or none for other reasons  loose_begin, when a call that lasted ends
+ *   n      its G is loose, for the n-th time:        its G gets a P (g_get_p), leaves the M
+ *          status G_LOOSE, or SYSCALL in a call      (sched_switch) or is wired: to 0; the next
+ *                                                    call that lasted ends: to another n
  *
  * What a loose G does without a P: it parks in the parking lot as others do (its deadline goes to
  * any P's heap), what it readies goes to the global queue. Its M then is idle (stopm, which looks

@@ -18,10 +18,10 @@ limits='
 lock        43  lock and unlock a free mutex
 recursive  140  the same with a recursive one
 sem        115  post and wait without waiting
-yield      270  sched_yield to another goroutine
-park       867  a post that readies, a wait that parks, the switch
-cond      1022  a signal that readies, a wait that parks, lock and unlock, the switch
-create    2851  create, run, exit and join with a stack that is there
+yield      295  sched_yield to another goroutine
+park       930  a post that readies, a wait that parks, the switch
+cond      1180  a signal that readies, a wait that parks, lock and unlock, the switch
+create    3160  create, run, exit and join with a stack that is there
 '
 
 # count PATH TIMES: instructions of the whole run
