@@ -224,6 +224,11 @@ static bool a2_used(int cmd) {
     return cmd == FUTEX_REQUEUE || cmd == FUTEX_CMP_REQUEUE || cmd == FUTEX_WAKE_OP;
 }
 
+/* The kernel says what is wrong with it. */
+static bool a2_is_wrong(int cmd, uintptr_t a2) {
+    return a2_used(cmd) && (a2 % 4 || (!a2 && cmd == FUTEX_WAKE_OP));
+}
+
 /* futex(2), arguments as the kernel's. Returns its result or -errno. Any thread. */
 long futex_call(long uaddr, long op, long val, long timeout, long uaddr2, long val3) {
     int cmd = (int)op & FUTEX_CMD_MASK;
@@ -234,7 +239,7 @@ long futex_call(long uaddr, long op, long val, long timeout, long uaddr2, long v
     uint32_t expect = (uint32_t)val3;
     bool shared = !(op & FUTEX_PRIVATE_FLAG) &&
                   (mapping_is_shared(a1) || (a2_used(cmd) && mapping_is_shared(a2)));
-    if (passthrough() || a1 % 4 || !a1)
+    if (passthrough() || a1 % 4 || !a1 || a2_is_wrong(cmd, a2))
         return in_kernel(uaddr, op, val, timeout, uaddr2, val3);
     if (shared)
         return shared_call(uaddr, op, val, timeout, uaddr2, val3);

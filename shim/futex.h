@@ -1,8 +1,12 @@
-/* futex.h - futex(2) on the parking lot, for syscall() by number */
+/* futex.h - futex(2), and Linux 6.7's calls, on the parking lot, for syscall() by number */
 #ifndef GTHREAD_FUTEX_H
 #define GTHREAD_FUTEX_H
 
+#include <stdbool.h>
+
 /* Arguments as the kernel's; the result or -errno. Any thread. */
 long futex_call(long uaddr, long op, long val, long timeout, long uaddr2, long val3);
+/* futex_wait, futex_wake and futex_requeue, the same way. False: nr is none of them. */
+bool futex2_call(long nr, long a, long b, long c, long d, long e, long f, long *r);
 
 #endif

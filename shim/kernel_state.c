@@ -3,6 +3,7 @@
  * Each comes as a function of libc's and by number through syscall(). What belongs to the process
  * (limits, setuid and its family by their functions: setxid.c) is not here.
  */
+#include "shim/numbers.h"
 #include "shim/wire.h"
 
 #include <asm/prctl.h>
@@ -74,6 +75,7 @@ bool wire_is_for(long nr, long a, long b, long c) {
     case SYS_ptrace:
     case SYS_set_robust_list:
     case SYS_set_thread_area:
+    case SYS_lsm_set_self_attr:
     /* By number the ids are one thread's (DANGERS X4). */
     case SYS_setuid:
     case SYS_setgid:

@@ -105,7 +105,7 @@ static bool changes_nothing(const struct kernel_sched_attr *a, const struct thre
            a->sched_nice == inherit_nice(t);
 }
 
-/* sched_setattr(2), which has no other way to it than syscall(). */
+/* sched_setattr(2). */
 static long attr_set(struct thread *t, const struct kernel_sched_attr *a, long flags) {
     if (!a || flags || a->size < SCHED_ATTR_SIZE_VER0)
         return sys(SYS_sched_setattr, 0, a, flags); /* EINVAL or E2BIG */
@@ -205,6 +205,18 @@ SHIM_API int shim_sched_getparam(pid_t pid, struct sched_param *param) {
 SHIM_API int shim_sched_rr_get_interval(pid_t pid, struct timespec *t) {
     POLICY_CALL(sched_rr_get_interval, SYS_sched_rr_get_interval, t, 0,
                 next(sched_rr_get_interval)(pid, t));
+}
+
+/* glibc has these two since 2.41, and nothing in them but the system call. */
+SHIM_API int shim_sched_setattr(pid_t pid, const struct kernel_sched_attr *a, unsigned flags) {
+    POLICY_CALL(sched_setattr, SYS_sched_setattr, a, flags,
+                (int)next(syscall)(SYS_sched_setattr, pid, a, flags));
+}
+SHIM_API int shim_sched_getattr(pid_t pid, struct kernel_sched_attr *a, unsigned size,
+                                unsigned flags) {
+    struct thread *t = thread_meant(pid);
+    return t ? libc_result(policy_call(t, SYS_sched_getattr, (long)a, size, flags))
+             : (int)next(syscall)(SYS_sched_getattr, pid, a, size, flags);
 }
 
 /* libc's own answer where the thread is not a goroutine of ours. */

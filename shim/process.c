@@ -287,6 +287,34 @@ SHIM_API int shim_posix_spawnp(pid_t *pid, const char *file, const posix_spawn_f
                                char *const envp[]) {
     return SPAWN(next(posix_spawnp)(pid, file, fa, attr, argv, envp));
 }
+
+/* glibc has these two since 2.39. The child's pidfd instead of its id; the rest is the same. */
+int pidfd_spawn(int *pidfd, const char *path, const posix_spawn_file_actions_t *fa,
+                const posix_spawnattr_t *attr, char *const argv[], char *const envp[]);
+int pidfd_spawnp(int *pidfd, const char *file, const posix_spawn_file_actions_t *fa,
+                 const posix_spawnattr_t *attr, char *const argv[], char *const envp[]);
+
+static int pidfd_born(int err, const int *pidfd) {
+    if (!err)
+        fd_born(*pidfd);
+    return err;
+}
+
+SHIM_API int shim_pidfd_spawn(int *pidfd, const char *path, const posix_spawn_file_actions_t *fa,
+                              const posix_spawnattr_t *attr, char *const argv[],
+                              char *const envp[]) {
+    if (!next_has(pidfd_spawn))
+        return ENOSYS;
+    return pidfd_born(SPAWN(next(pidfd_spawn)(pidfd, path, fa, attr, argv, envp)), pidfd);
+}
+SHIM_API int shim_pidfd_spawnp(int *pidfd, const char *file, const posix_spawn_file_actions_t *fa,
+                               const posix_spawnattr_t *attr, char *const argv[],
+                               char *const envp[]) {
+    if (!next_has(pidfd_spawnp))
+        return ENOSYS;
+    return pidfd_born(SPAWN(next(pidfd_spawnp)(pidfd, file, fa, attr, argv, envp)), pidfd);
+}
+
 SHIM_API FILE *shim_popen(const char *command, const char *mode) {
     return stream_born(SPAWN(next(popen)(command, mode)));
 }

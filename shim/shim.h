@@ -46,6 +46,9 @@ static inline void *next_get(enum next_id id) {
     return likely(fn != NULL) ? fn : next_resolve(id);
 }
 #define next(name) ((__typeof__(name) *)next_get(NEXT_##name))
+/* Has this libc a function that symbols.tab marks "?"? To be asked before next, from there too. */
+bool next_is_there(enum next_id id);
+#define next_has(name) next_is_there(NEXT_##name)
 
 /* A call of libc's that may block, from a goroutine: the P is kept until sysmon takes it, unless
  * the calls from there have mostly lasted (habit), or (_BLOCK) given away at once. errno survives.

@@ -41,7 +41,11 @@ expect out '^python_threads ' '^posixtestsuite +suite'
 compat 125 --programs nonsense
 expect err '^compat: nonsense: no such program'
 compat 125 --suites nonsense
-compat 125 --nonsense
+for options in --nonsense '--pairs many'; do
+    # shellcheck disable=SC2086 # words
+    compat 125 $options
+    [ "$(wc -l <"$dir/err")" = 1 ] || wrong "$options: expected one line, came $(cat "$dir/err")"
+done
 compat 125 --library /nowhere/libgthread.so
 expect err 'cannot be read'
 compat 125 --programs pigz --suites none --pairs 1 --report /proc/nowhere

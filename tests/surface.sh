@@ -20,6 +20,7 @@ rows() { sed -e 's/#.*//' -e '/^[[:space:]]*$/d' "$1"; }
 functions() { nm -D --defined-only "$1" | awk '$2 ~ /[TWi]/ {v = $3; sub(/@.*/, "", $3); sub(/^[^@]*/, "", v); print $1, $3, v}'; }
 
 rows interpose/symbols.tab | awk '$2 != "-" {print $1}' | sort >"$work/wrapped"
+rows interpose/symbols.tab | awk '$3 ~ /[?]$/ {print $1}' | sort >"$work/not_in_all"
 rows interpose/surface.tab | awk '/^ / {for (i = 1; i <= NF; i++) print $i}' | sort >"$work/left"
 rows interpose/syscalls.tab | awk '{for (i = 2; i <= NF; i++) print $i, $1}' | sort >"$work/numbers"
 sed -nE 's/^\[[0-9]+\] = "(.*)",$/\1/p' "$build/gen/syscall_names.h" | sort >"$work/kernel"
@@ -47,13 +48,14 @@ aliases() {
     comm -12 "$work/wrapped" <(sort -u "$work/left") | sed 's/$/: is wrapped, and in interpose\/surface.tab/'
     uniq -d "$work/left" | sed 's/$/: stands in interpose\/surface.tab twice/'
     comm -23 "$work/wrapped" "$work/all_exported" | sed "s|\$|: interpose/symbols.tab says that it is wrapped, $lib does not export it|"
-    comm -23 "$work/wrapped" <(awk '{print $2}' "$work/libc" | sort -u) | grep -vx gthread_debug |
+    comm -23 "$work/wrapped" <(awk '{print $2}' "$work/libc" | sort -u) |
+        grep -vx gthread_debug | comm -23 - "$work/not_in_all" |
         sed "s|\$|: is wrapped, but $libc has no such function|"
     comm -23 "$work/kernel" <(cut -d' ' -f1 "$work/numbers") |
         sed 's/$/: a system call that interpose\/syscalls.tab does not have: can it wait?/'
     awk '$2 == "ours" {print $1}' "$work/numbers" | while read -r name; do
-        grep -qw "SYS_$name" shim/syscall.c shim/syscall_fd.c shim/process.c ||
-            echo "$name: interpose/syscalls.tab says that it is ours, shim/syscall*.c do not have it"
+        grep -qw "SYS_$name" shim/syscall.c shim/syscall_fd.c shim/process.c shim/futex2.c ||
+            echo "$name: interpose/syscalls.tab says that it is ours, its code is not there"
     done
 } >"$work/wrong"
 
