@@ -257,17 +257,16 @@ SHIM_API long shim_syscall(long nr, long a, long b, long c, long d, long e, long
         return next(syscall)(nr, a, b, c, d, e, f);
     if (nr == SYS_futex)
         r = futex_call(a, b, c, d, e, f);
-    else if (futex2_call(nr, a, b, c, d, e, f, &r))
-        ;
     else if (nr == SYS_futex_waitv && !passthrough())
         r = -ENOSYS; /* one waiter cannot be in several places of the parking lot */
     else if (mapping_call(nr, a, b, c, d, e, f, &r))
         return r;
+    else if (futex2_call(nr, a, b, c, d, e, f, &r) ||
+             (t && (syscall_fd(nr, a, b, c, d, e, f, &r) || thread_call(nr, a, b, c, d, e, &r) ||
+                    kernel_state_call(nr, a, b, c, d, e, f, &r))))
+        ;
     else if (!t)
         return next(syscall)(nr, a, b, c, d, e, f);
-    else if (syscall_fd(nr, a, b, c, d, e, f, &r) || thread_call(nr, a, b, c, d, e, &r) ||
-             kernel_state_call(nr, a, b, c, d, e, f, &r))
-        ;
     else if (nr == SYS_execve)
         return execve((const char *)a, (char *const *)b, (char *const *)c);
     else if (nr == SYS_execveat)
