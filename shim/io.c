@@ -126,21 +126,22 @@ MOVES(vmsplice, fd, fd, (int fd, const struct iovec *v, size_t n, unsigned fl), 
 /* ---- queues and semaphores between processes ---- */
 
 /* What is left of a relative time-out when a call that nothing of the caller's has ended is made
- * again. A bad one stays what it is: the error is libc's. */
+ * again. Only then is it read: before, a bad one is libc's or the kernel's to refuse. */
 struct time_left {
     const struct timespec *given;
     struct timespec left;
-    uint64_t deadline;
+    uint64_t begun, deadline; /* 0: the call has not been made, or not again */
 };
-static struct time_left time_begin(const struct timespec *t) {
-    struct time_left l = {.given = t};
-    if (t && deadline_rel(t, &l.deadline))
-        l.deadline = 0;
-    return l;
-}
 static const struct timespec *time_rest(struct time_left *l) {
-    if (!l->deadline)
+    if (!l->given || !l->begun) {
+        l->begun = nanotime();
         return l->given;
+    }
+    if (!l->deadline) {
+        deadline_rel(l->given, &l->deadline); /* it was good enough for the kernel */
+        if (l->deadline != TIME_FOREVER)
+            l->deadline -= nanotime() - l->begun;
+    }
     l->left = time_until(l->deadline);
     return &l->left;
 }
@@ -153,7 +154,7 @@ KEEP(int, semop, (int id, struct sembuf *ops, size_t n), (id, ops, n))
 SHIM_API int shim_semtimedop(int id, struct sembuf *ops, size_t n, const struct timespec *t) {
     if (!getg())
         return next(semtimedop)(id, ops, n, t);
-    struct time_left l = time_begin(t);
+    struct time_left l = {.given = t};
     return LIBC_CALL(next(semtimedop)(id, ops, n, time_rest(&l)));
 }
 
@@ -169,7 +170,7 @@ KEEP(int, mq_timedsend, (mqd_t q, const char *m, size_t n, unsigned prio, const 
 SHIM_API int shim_aio_suspend(const struct aiocb *const list[], int n, const struct timespec *t) {
     if (!getg())
         return next(aio_suspend)(list, n, t);
-    struct time_left l = time_begin(t);
+    struct time_left l = {.given = t};
     return LIBC_CALL_BLOCK(next(aio_suspend)(list, n, time_rest(&l)));
 }
 

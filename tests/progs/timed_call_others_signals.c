@@ -1,7 +1,6 @@
 /* timed_call_others_signals.c - semtimedop with a time-out, by name and by number, while another
  * process sends signals that are for another thread: it is neither cut short nor begun anew with
- * the whole time
- */
+ * the whole time. A time-out that cannot be read is EFAULT. */
 #include "check.h"
 
 #include <signal.h>
@@ -18,6 +17,12 @@ static const struct timespec time_out = {0, TIMED_MS *MS_NS};
 
 static int by_name(void) { return semtimedop(id, &down, 1, &time_out); }
 static int by_number(void) { return (int)syscall(SYS_semtimedop, id, &down, 1, &time_out); }
+
+static void *bad_time(void *arg) {
+    const struct timespec *nowhere = (const struct timespec *)8;
+    FAILS((int)syscall(SYS_semtimedop, id, &down, 1, nowhere), EFAULT);
+    return arg;
+}
 
 static void *waiter(void *call) {
     sigset_t mask;
@@ -63,6 +68,7 @@ int main(void) {
         DONE(kill(pid, SIGKILL));
         WANT(waitpid(pid, NULL, 0), pid);
     }
+    join(spawn(bad_time, NULL));
     CHECK(handled > 0, "no handler ran");
     DONE(semctl(id, 0, IPC_RMID));
     return 0;
