@@ -248,12 +248,11 @@ static enum due global_due(struct p *p) {
 static __attribute__((noinline)) bool look_around(struct p *p) {
     p->look_in = LOOK_EVERY;
     timers_check(p);
-    if (net_look_due(p))
-        net_look_p(p);
-    if (chaos(2, "looks everywhere for the next one"))
-        return true;
+    /* First who waits there already: new events would take the room in the ring. */
     p->due = global_due(p);
-    return p->due != DUE_NOTHING;
+    if (p->due != DUE_SHARE && net_look_due(p))
+        net_look_p(p);
+    return chaos(2, "looks everywhere for the next one") || p->due != DUE_NOTHING;
 }
 
 /* The next G of this P's own queue, if g0 has nothing more urgent to look at. */

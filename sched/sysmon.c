@@ -368,7 +368,7 @@ static bool deep_sleep(uint64_t now) {
  * ends the sleep, and then they do no more. An M that has become idle meanwhile takes over. */
 static void sleep_until(uint64_t until, uint64_t now) {
     struct net_batch events;
-    if (all_compute && poller_wait(&events, until)) {
+    if (all_compute && some_p_has_room() && poller_wait(&events, until)) {
         net_batch_ready(&events);
         if (npidle())
             wakep();
