@@ -1,8 +1,9 @@
 /* event.c - the event log: made when somebody asks for it, written by all threads
  *
  * The reader is another process that may read and write this one's memory (`gthread trace`):
- *   event_slots  0: off. The reader stores how many events a lane is to have, the runtime makes the
- *                log at the next event, and writes until the reader stores 0.
+ *   event_on     0: off. When the reader stores 1 the runtime makes the log at the next event, and
+ *                writes until the reader stores 0.
+ *   event_slots  how many events a lane is to have; the reader's, before event_on.
  *   event_fd     the log's descriptor, for the reader to open through /proc; -1: there is none yet,
  *                -errno - 1: there cannot be one. Stays, so that a later reader finds it: a log is
  *                made once, its size stays, a G may be writing into it at any time.
@@ -22,12 +23,14 @@
 #include <sys/syscall.h>
 #include <time.h>
 
-_Atomic uint32_t event_slots;
+uint8_t event_on;
+static _Atomic uint32_t event_slots;
 static _Atomic int32_t event_fd = -1, event_reader;
-static _Atomic uint64_t event_missed;
+static _Atomic uint32_t event_missed;
 static _Atomic uint32_t event_awaits;
 static struct event_log *_Atomic event_log;
 static _Atomic bool making;
+DEBUG_VAR("event.on", event_on);
 DEBUG_VAR("event.slots", event_slots);
 DEBUG_VAR("event.fd", event_fd);
 DEBUG_VAR("event.missed", event_missed);
@@ -74,7 +77,8 @@ static long log_make(uint32_t slots) {
 }
 
 /* The log; NULL: not now, or never. */
-static struct event_log *log_get(uint32_t slots) {
+static struct event_log *log_get(void) {
+    uint32_t slots = atomic_load_explicit(&event_slots, memory_order_acquire);
     struct event_log *log = atomic_load_explicit(&event_log, memory_order_acquire);
     struct g *self = getg();
     bool busy = false;
@@ -92,7 +96,7 @@ static struct event_log *log_get(uint32_t slots) {
 
 void event_record(enum event_type type, struct g *g, const struct p *p, uint8_t reason,
                   uint32_t arg, uint64_t other) {
-    struct event_log *log = log_get(atomic_load_explicit(&event_slots, memory_order_relaxed));
+    struct event_log *log = log_get();
     if (!log) {
         atomic_fetch_add_explicit(&event_missed, 1, memory_order_relaxed);
         return;
@@ -115,6 +119,22 @@ void event_record(enum event_type type, struct g *g, const struct p *p, uint8_t 
     atomic_store_explicit(&e->stamp, (uint32_t)i + 1, memory_order_release);
 }
 
+static uint64_t self_id(void) {
+    const struct g *self = getg();
+    return self ? self->id : 0; /* a g0's is 0 */
+}
+
+void event_record_create(struct g *g) { event_record(EV_CREATE, g, p_self(), 0, 0, self_id()); }
+
+void event_record_park(struct waiter *w) {
+    event_record(EV_PARK, w->g, p_self(), w->reason, 0,
+                 atomic_load_explicit(&w->addr, memory_order_relaxed));
+}
+
+void event_record_ready(struct g *g) {
+    event_record(EV_READY, g, p_self(), g->w.reason, g->w.result, self_id());
+}
+
 /* How long a program waits for the `gthread trace` that has started it: it is on its way, unless
  * somebody has stopped it. */
 #define READER_NS (20 * NSEC_PER_SEC)
@@ -129,9 +149,8 @@ void event_start(void) {
     while (atomic_load_explicit(&event_awaits, memory_order_acquire) && nanotime() < end &&
            sys(SYS_getppid) == parent) {
         struct timespec ts = {0, LOOK_NS};
-        uint32_t slots = atomic_load_explicit(&event_slots, memory_order_acquire);
-        if (slots)
-            log_get(slots);
+        if (*(volatile uint8_t *)&event_on)
+            log_get();
         sys(SYS_nanosleep, &ts, NULL);
     }
     atomic_store_explicit(&event_awaits, 0, memory_order_relaxed);
@@ -145,7 +164,7 @@ void event_reset_child(void) {
         mem_unmap(log, log->size);
     if (fd >= 0)
         sys(SYS_close, fd);
-    atomic_store(&event_slots, 0);
+    event_on = 0;
     atomic_store(&event_log, NULL);
     atomic_store(&event_fd, -1);
     atomic_store(&event_missed, 0);

@@ -19,8 +19,9 @@
 
 #include <sys/sdt.h>
 
-/* The slots of a lane that the reader wants; 0: nobody traces. Written from outside. */
-extern _Atomic uint32_t event_slots __attribute__((visibility("hidden")));
+/* Not 0: somebody traces. Written by another process. A byte and not atomic, so that it is compared
+ * where it lies; a function that reads it once for two events is as good. */
+extern uint8_t event_on __attribute__((visibility("hidden")));
 
 /* Writes one event, with the running M; g may be NULL. Any thread, any lock. */
 void event_record(enum event_type type, struct g *g, const struct p *p, uint8_t reason,
@@ -29,65 +30,65 @@ void event_record(enum event_type type, struct g *g, const struct p *p, uint8_t 
 void event_start(void);
 void event_reset_child(void);
 
-#define EVENT(...)                                                                                 \
+#define EVENT(record)                                                                              \
     do {                                                                                           \
-        if (unlikely(atomic_load_explicit(&event_slots, memory_order_relaxed)))                    \
-            event_record(__VA_ARGS__);                                                             \
+        if (unlikely(event_on))                                                                    \
+            (record);                                                                              \
     } while (0)
-
-static inline uint64_t event_self(void) {
-    const struct g *self = getg();
-    return self ? self->id : 0; /* a g0's is 0 */
-}
 
 /* ---- goroutines ---- */
 
+/* Apart, so that what only they need costs the callers no register. */
+void event_record_create(struct g *g) __attribute__((cold));
+void event_record_park(struct waiter *w) __attribute__((cold));
+void event_record_ready(struct g *g) __attribute__((cold));
+
 static inline void event_create(struct g *g) {
     STAP_PROBE1(gthread, create, g->id);
-    EVENT(EV_CREATE, g, p_self(), 0, 0, event_self());
+    EVENT(event_record_create(g));
 }
 static inline void event_run(struct g *g, const struct p *p) {
     STAP_PROBE2(gthread, run, g->id, p->id);
-    EVENT(EV_RUN, g, p, 0, 0, 0);
+    EVENT(event_record(EV_RUN, g, p, 0, 0, 0));
 }
+/* w is a G's; the bucket's lock is held. */
 static inline void event_park(struct waiter *w) {
-    uintptr_t addr = atomic_load_explicit(&w->addr, memory_order_relaxed);
-    STAP_PROBE3(gthread, park, w->g->id, w->reason, addr);
-    EVENT(EV_PARK, w->g, p_self(), w->reason, 0, addr);
+    STAP_PROBE3(gthread, park, w->g->id, w->reason, *(uintptr_t *)&w->addr);
+    EVENT(event_record_park(w));
 }
 /* The reason and the result are the waiter's until g runs. */
 static inline void event_ready(struct g *g) {
     STAP_PROBE3(gthread, ready, g->id, g->w.reason, g->w.result);
-    EVENT(EV_READY, g, p_self(), g->w.reason, g->w.result, event_self());
+    EVENT(event_record_ready(g));
 }
-static inline void event_stay(struct g *g) { EVENT(EV_STAY, g, g->m->p, 0, 0, 0); }
-static inline void event_yield(struct g *g) { EVENT(EV_YIELD, g, g->m->p, 0, 0, 0); }
+static inline void event_stay(struct g *g) { EVENT(event_record(EV_STAY, g, g->m->p, 0, 0, 0)); }
+static inline void event_yield(struct g *g) { EVENT(event_record(EV_YIELD, g, g->m->p, 0, 0, 0)); }
 static inline void event_preempt(struct g *g) {
     STAP_PROBE1(gthread, preempt, g->id);
-    EVENT(EV_PREEMPT, g, g->m->p, 0, 0, 0);
+    EVENT(event_record(EV_PREEMPT, g, g->m->p, 0, 0, 0));
 }
 static inline void event_exit(struct g *g) {
     STAP_PROBE1(gthread, exit, g->id);
-    EVENT(EV_EXIT, g, g->m->p, 0, 0, 0);
+    EVENT(event_record(EV_EXIT, g, g->m->p, 0, 0, 0));
 }
 /* The others: type says it all. */
 static inline void event_g(enum event_type type, struct g *g, const struct p *p) {
-    EVENT(type, g, p, 0, 0, 0);
+    EVENT(event_record(type, g, p, 0, 0, 0));
 }
 
 /* ---- Ps and Ms ---- */
 
 static inline void event_steal(const struct p *p, const struct p *victim, uint32_t n) {
     STAP_PROBE3(gthread, steal, p->id, victim->id, n);
-    EVENT(EV_STEAL, NULL, p, 0, n, victim->id);
+    EVENT(event_record(EV_STEAL, NULL, p, 0, n, victim->id));
 }
 static inline void event_handoff(const struct p *p) {
     STAP_PROBE1(gthread, handoff, p->id);
-    EVENT(EV_HANDOFF, NULL, p, 0, 0, 0);
+    EVENT(event_record(EV_HANDOFF, NULL, p, 0, 0, 0));
 }
 static inline void event_p(enum event_type type, const struct p *p, uint32_t n) {
-    EVENT(type, NULL, p, 0, n, 0);
+    EVENT(event_record(type, NULL, p, 0, n, 0));
 }
-static inline void event_m(enum event_type type) { EVENT(type, NULL, NULL, 0, 0, 0); }
+static inline void event_m(enum event_type type) { EVENT(event_record(type, NULL, NULL, 0, 0, 0)); }
 
 #endif

@@ -116,13 +116,15 @@ struct waiter *lot_self(struct waiter *local) {
 void lot_enqueue(struct bucket *b, struct waiter *w, uintptr_t addr, enum park_reason why) {
     w->reason = (uint8_t)why;
     w->interruptible = false;
-    if (w->g) {
-        section_enter(w->g);
-        status_set(w->g, G_PARKING);
+    struct g *g = w->g;
+    if (unlikely(!g)) {
+        link_waiter(b, w, addr);
+        return;
     }
+    section_enter(g);
+    status_set(g, G_PARKING);
     link_waiter(b, w, addr);
-    if (w->g)
-        event_park(w); /* the bucket's lock hides w until then */
+    event_park(w); /* the bucket's lock hides w until then */
 }
 
 void lot_enqueue_interruptible(struct bucket *b, struct waiter *w, uintptr_t addr,

@@ -85,12 +85,13 @@ static void pause_ms(int ms) { poll(NULL, 0, ms); }
 
 /* ---- words in the process ---- */
 
+/* Of at most 4 bytes. */
 static bool word_write(const char *name, uint32_t value) {
+    const struct debug_entry *e = table_entry(name, DEBUG_VAR);
     char path[64];
     snprintf(path, sizeof path, "/proc/%d/mem", process.pid);
     int fd = open(path, O_WRONLY | O_CLOEXEC);
-    bool ok =
-        fd >= 0 && pwrite(fd, &value, sizeof value, (off_t)table_address(name)) == sizeof value;
+    bool ok = fd >= 0 && pwrite(fd, &value, e->size, (off_t)(uint64_t)e->at) == (ssize_t)e->size;
     if (fd >= 0)
         close(fd);
     return ok;
@@ -252,7 +253,7 @@ static void process_claim(void) {
 /* The process goes on without us. */
 static void process_let_go(void) {
     if (claimed) {
-        word_write("event.slots", 0);
+        word_write("event.on", 0);
         word_write("event.reader", 0);
         word_write("event.awaits", 0);
     }
@@ -319,13 +320,13 @@ static void recording_begin(void) {
         for (uint32_t i = 0; i < shared->lanes; i++)
             position[i] = atomic_load(&shared->lane[i].head);
     recording.start = __rdtsc();
-    if (!word_write("event.slots", options.slots))
+    if (!word_write("event.slots", options.slots) || !word_write("event.on", 1))
         die(EXIT_GTHREAD, "process %d has ended", process.pid);
 }
 
 static void recording_end(void) {
-    uint64_t missed = 0;
-    bool alive = word_write("event.slots", 0);
+    uint32_t missed = 0;
+    bool alive = word_write("event.on", 0);
     recording.end = __rdtsc();
     if (alive)
         pause_ms(1); /* for who is writing */
