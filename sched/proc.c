@@ -248,10 +248,13 @@ static enum due global_due(struct p *p) {
 static __attribute__((noinline)) bool look_around(struct p *p) {
     p->look_in = LOOK_EVERY;
     timers_check(p);
-    /* First who waits there already: new events would take the room in the ring. */
     p->due = global_due(p);
-    if (p->due != DUE_SHARE && net_look_due(p))
-        net_look_p(p);
+    if (p->due != DUE_SHARE && net_look_due(p)) {
+        if (globq_size()) /* they have waited longer than new events, which would take the room */
+            p->due = DUE_SHARE;
+        else
+            net_look_p(p);
+    }
     return chaos(2, "looks everywhere for the next one") || p->due != DUE_NOTHING;
 }
 
