@@ -53,14 +53,16 @@ enum park_result cancel_wait(struct waiter *w, uint64_t deadline) {
 
 /* ---- asynchronous ---- */
 
+static bool asynchronous(const struct thread *t) { return bits_of(t) & CANCEL_ASYNC; }
+
 bool cancel_acts_now(const struct thread *t) {
-    return !t->cancel_held && bits_of(t) & CANCEL_ASYNC && cancel_pending(t);
+    return !t->cancel_held && asynchronous(t) && cancel_pending(t);
 }
 
 bool cancel_ends_call(uintptr_t pc) { return pc >= glibc.cancel_from && pc < glibc.cancel_end; }
 
 bool cancel_acts_at(const struct thread *t, uintptr_t pc) {
-    return cancel_acts_now(t) || (cancel_ends_call(pc) && !t->cancel_held && cancel_pending(t));
+    return !t->cancel_held && (asynchronous(t) || cancel_ends_call(pc)) && cancel_pending(t);
 }
 
 void cancel_by_signal(int sig, siginfo_t *info, void *context) {

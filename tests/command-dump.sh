@@ -139,28 +139,8 @@ gthread 0 dump --ungrouped "$child"
 finish
 
 # Errors.
-if [ "$(id -u)" = 0 ]; then
-    sleep 1000 &
-    root=$!
-    children+=("$root")
-    chmod 755 "$dir" && cp "$build/gthread" "$dir"
-    setpriv --reuid=65534 --regid=65534 --clear-groups "$dir/gthread" dump "$root" >"$dir/out" 2>"$dir/err"
-    [ $? = 125 ] || wrong "a process of root, as nobody: expected status 125"
-    expect err "^gthread dump: not permitted to trace process $root "
-    end_child "$root"
-fi
-sleep 1000 &
-plain=$!
-children+=("$plain")
-one_line 125 'does not run on gthread' dump "$plain"
-end_child "$plain"
-"$build/gthread" run sleep 1000 &
-early=$!
-children+=("$early")
-sleep 0.3
-one_line 125 'has made no thread yet' dump "$early"
-end_child "$early"
-one_line 125 'there is no process 99999999' dump 99999999
+cannot_look dump
+no_thread_yet dump
 one_line 125 'neither a process nor a core file' dump /etc/passwd
 one_line 125 'No such file' dump ./no-such-core
 one_line 125 'expected one process id or core file' dump

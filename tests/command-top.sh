@@ -58,32 +58,8 @@ between waiting "$(column waiting)" 10000 10001
 finish
 
 # Errors.
-if [ "$(id -u)" = 0 ]; then
-    sleep 1000 &
-    root=$!
-    children+=("$root")
-    chmod 755 "$dir" && cp "$build/gthread" "$dir"
-    setpriv --reuid=65534 --regid=65534 --clear-groups "$dir/gthread" top "$root" >"$dir/out" 2>"$dir/err"
-    [ $? = 125 ] || wrong "a process of root, as nobody: expected status 125"
-    expect err "^gthread top: not permitted to trace process $root "
-    end_child "$root"
-fi
-sleep 1000 &
-plain=$!
-children+=("$plain")
-one_line 125 'does not run on gthread' top "$plain"
-end_child "$plain"
-"$build/gthread" run sleep 1000 &
-early=$!
-children+=("$early")
-for ((i = 0; i < 100; i++)); do
-    grep -q libgthread "/proc/$early/maps" 2>/dev/null && break
-    sleep 0.1
-done
-sleep 0.2
-one_line 125 'has made no thread yet' top "$early"
-end_child "$early"
-one_line 125 'there is no process 99999999' top 99999999
+cannot_look top
+no_thread_yet top
 one_line 125 'process self: not a number' top self
 one_line 125 'expected one process id' top
 one_line 125 'not a number of seconds from 0.1 to 3600' top -d 0 1

@@ -130,22 +130,7 @@ mandoc -T ascii docs/gthread.1 | col -b >"$dir/page"
 for probe in $(cut -d' ' -f1 "$dir/out"); do expect page "gthread:$probe\\b"; done
 
 # ---- errors ----
-if [ "$(id -u)" = 0 ]; then
-    sleep 1000 &
-    root=$!
-    children+=("$root")
-    chmod 755 "$dir" && cp "$build/gthread" "$dir"
-    setpriv --reuid=65534 --regid=65534 --clear-groups "$dir/gthread" trace "$root" >"$dir/out" 2>"$dir/err"
-    [ $? = 125 ] || wrong "a process of root, as nobody: expected status 125"
-    expect err "^gthread trace: not permitted to trace process $root "
-    end_child "$root"
-fi
-sleep 1000 &
-plain=$!
-children+=("$plain")
-one_line 125 'does not run on gthread' trace "$plain"
-end_child "$plain"
-one_line 125 'there is no process 99999999' trace 99999999
+cannot_look trace
 one_line 127 'no such program' trace -o "$dir/x" no-such-program
 one_line 126 'Permission denied' trace -o "$dir/x" /etc/passwd
 one_line 125 'No such file' trace -o /nowhere/x true

@@ -99,6 +99,43 @@ kernel_core() {
     [ -n "$core" ] || wrong "expected a core file in $dir/cores (core_pattern $pattern)"
 }
 
+# cannot_look SUBCOMMAND: it says so of a process of root's, as nobody; of one that is not on gthread;
+# of one that is not there.
+cannot_look() {
+    local other
+    if [ "$(id -u)" = 0 ]; then
+        sleep 1000 &
+        other=$!
+        children+=("$other")
+        chmod 755 "$dir" && cp "$build/gthread" "$dir"
+        setpriv --reuid=65534 --regid=65534 --clear-groups "$dir/gthread" "$1" "$other" >"$dir/out" 2>"$dir/err"
+        [ $? = 125 ] || wrong "a process of root, as nobody: expected status 125"
+        expect err "^gthread $1: not permitted to trace process $other "
+        end_child "$other"
+    fi
+    sleep 1000 &
+    other=$!
+    children+=("$other")
+    one_line 125 'does not run on gthread' "$1" "$other"
+    end_child "$other"
+    one_line 125 'there is no process 99999999' "$1" 99999999
+}
+
+# no_thread_yet SUBCOMMAND: it says so of a process that has the library and has made no thread.
+no_thread_yet() {
+    local early
+    "$build/gthread" run sleep 1000 &
+    early=$!
+    children+=("$early")
+    for ((i = 0; i < 100; i++)); do
+        grep -q libgthread "/proc/$early/maps" 2>/dev/null && break
+        sleep 0.1
+    done
+    sleep 0.2
+    one_line 125 'has made no thread yet' "$1" "$early"
+    end_child "$early"
+}
+
 # end_child PID...: without the shell's word about it.
 end_child() {
     kill -KILL "$@"

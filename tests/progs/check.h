@@ -10,6 +10,7 @@
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
+#include <dirent.h>
 #include <errno.h>
 #include <gnu/libc-version.h>
 #include <pthread.h>
@@ -138,6 +139,16 @@ static inline void check_start(void) {
         CHECK(check_library_mapped(), "expected libgthread.so to be mapped, it is not");
     if (check_expects("nptl"))
         CHECK(!check_library_mapped(), "expected libgthread.so not to be mapped, it is");
+}
+
+static inline int kernel_thread_count(void) {
+    int n = 0;
+    DIR *tasks = opendir("/proc/self/task");
+    CHECK(tasks, "/proc/self/task: errno %d", errno);
+    for (struct dirent *entry; (entry = readdir(tasks));)
+        n += entry->d_name[0] != '.';
+    closedir(tasks);
+    return n;
 }
 
 /* A random generator for each thread: start it with check_seed plus the thread's own number. */

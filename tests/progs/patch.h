@@ -4,7 +4,6 @@
 
 #include "check.h"
 
-#include <dirent.h>
 #include <dlfcn.h>
 #include <sys/wait.h>
 
@@ -23,16 +22,6 @@ static inline bool jumps(const char *name) { return *libc_function(name) == 0xe9
 static inline bool as_known(const char *name) {
     const uint8_t *at = libc_function(name);
     return at[0] == 0x80 && at[1] == 0x3d;
-}
-
-static inline int kernel_thread_count(void) {
-    int n = 0;
-    DIR *d = opendir("/proc/self/task");
-    CHECK(d, "/proc/self/task: errno %d", errno);
-    while (readdir(d))
-        n++;
-    closedir(d);
-    return n - 2;
 }
 
 /* This program once more, with an argument and GTHREAD_DEBUG. */

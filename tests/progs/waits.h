@@ -160,8 +160,7 @@ static void trial_not_cancelled(const struct row *r) {
     }
     for (int ms = 0; ms < 3 && !get(&waits_outside); ms++)
         pause_ms(1);
-    bool ended = get(&waits_outside);
-    if (!ended)
+    if (!get(&waits_outside))
         r->end();
     waits_returned();
     waits_finish(r, waits_result == -EINTR ? -EINTR : r->want);

@@ -4,8 +4,6 @@
  */
 #include "check.h"
 
-#include <dirent.h>
-
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t cond = PTHREAD_COND_INITIALIZER;
 static int arrived, go;
@@ -17,16 +15,6 @@ static void *wait(void *arg) {
         OK(pthread_cond_wait(&cond, &mutex));
     OK(pthread_mutex_unlock(&mutex));
     return arg;
-}
-
-static int kernel_threads(void) {
-    int n = 0;
-    DIR *tasks = opendir("/proc/self/task");
-    CHECK(tasks, "expected /proc/self/task to open");
-    for (struct dirent *entry; (entry = readdir(tasks));)
-        n += entry->d_name[0] != '.';
-    closedir(tasks);
-    return n;
 }
 
 int main(int argc, char **argv) {
@@ -41,7 +29,7 @@ int main(int argc, char **argv) {
         pause_ms(1);
     }
     pause_ms(200); /* long enough for some lines of trace */
-    printf("kernel threads %d\n", kernel_threads());
+    printf("kernel threads %d\n", kernel_thread_count());
     OK(pthread_mutex_lock(&mutex));
     go = 1;
     OK(pthread_cond_broadcast(&cond));
