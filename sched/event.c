@@ -94,8 +94,8 @@ static struct event_log *log_get(void) {
     return atomic_load_explicit(&event_log, memory_order_acquire);
 }
 
-void event_record(enum event_type type, struct g *g, const struct p *p, uint8_t reason,
-                  uint32_t arg, uint64_t other) {
+static void record(uint64_t now, enum event_type type, struct g *g, const struct p *p,
+                   uint8_t reason, uint32_t arg, uint64_t other) {
     struct event_log *log = log_get();
     if (!log) {
         atomic_fetch_add_explicit(&event_missed, 1, memory_order_relaxed);
@@ -106,8 +106,7 @@ void event_record(enum event_type type, struct g *g, const struct p *p, uint8_t 
     struct event *slots = (struct event *)((char *)log + log->events_at);
     struct event *e = &slots[(size_t)lane * log->slots + (i & (log->slots - 1))];
     const struct g *self = getg();
-    atomic_signal_fence(memory_order_seq_cst);
-    e->when = arch_cycles();
+    e->when = now;
     e->g = g ? g->id : 0;
     e->other = other;
     e->seq = g ? ++g->events : 0;
@@ -117,6 +116,17 @@ void event_record(enum event_type type, struct g *g, const struct p *p, uint8_t 
     e->reason = reason;
     e->arg = arg;
     atomic_store_explicit(&e->stamp, (uint32_t)i + 1, memory_order_release);
+}
+
+void event_record(enum event_type type, struct g *g, const struct p *p, uint8_t reason,
+                  uint32_t arg, uint64_t other) {
+    uint64_t now = arch_cycles(); /* first: see eventlog.h */
+    atomic_signal_fence(memory_order_seq_cst);
+    record(now, type, g, p, reason, arg, other);
+}
+
+void event_record_retake(uint64_t now, const struct p *p) {
+    record(now, EV_RETAKE, NULL, p, 0, 0, 0);
 }
 
 static uint64_t self_id(void) {

@@ -42,6 +42,7 @@ void event_reset_child(void);
 void event_record_create(struct g *g) __attribute__((cold));
 void event_record_park(struct waiter *w) __attribute__((cold));
 void event_record_ready(struct g *g) __attribute__((cold));
+void event_record_retake(uint64_t now, const struct p *p) __attribute__((cold));
 
 static inline void event_create(struct g *g) {
     STAP_PROBE1(gthread, create, g->id);
@@ -85,6 +86,10 @@ static inline void event_steal(const struct p *p, const struct p *victim, uint32
 static inline void event_handoff(const struct p *p) {
     STAP_PROBE1(gthread, handoff, p->id);
     EVENT(event_record(EV_HANDOFF, NULL, p, 0, 0, 0));
+}
+/* now: arch_cycles() from before p was taken, since its goroutine may be elsewhere at once. */
+static inline void event_retake(uint64_t now, const struct p *p) {
+    EVENT(event_record_retake(now, p));
 }
 static inline void event_p(enum event_type type, const struct p *p, uint32_t n) {
     EVENT(event_record(type, NULL, p, 0, n, 0));

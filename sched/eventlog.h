@@ -11,7 +11,13 @@
  * stamp is being written, or its writer was late by a whole round: then it is lost.
  *
  * Two orders hold whatever the clocks of the CPUs say: events of a P in its lane, and those that
- * have a goroutine by `seq`, which counts what has happened to that one. */
+ * have a goroutine by `seq`, which counts what has happened to that one.
+ *
+ * The clock is read before step 1. So no time in a lane is later than the moment its event took its
+ * place, and a reader who lets none be earlier than the one before it makes none later than that
+ * moment either: what a G did on one P still ends before what it did next on another begins, though
+ * a third thread's event (sysmon's, of a P it takes) was held up between the two. Read after step
+ * 1, such a thread's late time would push all that follows in its lane forward. */
 #ifndef GTHREAD_EVENTLOG_H
 #define GTHREAD_EVENTLOG_H
 

@@ -89,10 +89,11 @@ static bool retake_syscall(struct p *p, struct look *l, uint64_t now) {
     bool wanted = !runq_empty(p) || npidle() + atomic_load(&sched.nmspinning) == 0;
     if (!(wanted && sched_by_clock()) && now - l->sys_since < SLICE_NS)
         return false;
+    uint64_t before = arch_cycles();
     if (!atomic_compare_exchange_strong_explicit(&p->sysword, &w, w + 1, memory_order_acq_rel,
                                                  memory_order_relaxed))
         return false;
-    event_p(EV_RETAKE, p, 0);
+    event_retake(before, p);
     handoffp(p);
     return true;
 }

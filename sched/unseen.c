@@ -92,12 +92,13 @@ static bool take(struct m *m, struct p *p) {
     atomic_store_explicit(&m->p_taken, P_ASKED, memory_order_seq_cst);
     barrier_all();
     bool yes = outside(m, p);
-    if (yes)
+    if (yes) {
         m->p = NULL;
+        event_p(EV_UNSEEN, p, 0); /* while m still waits for the decision (event.h) */
+    }
     atomic_store_explicit(&m->p_taken, yes ? P_TAKEN : P_NONE, memory_order_release);
     if (yes) {
         p_count(p, CNT_UNSEEN);
-        event_p(EV_UNSEEN, p, 0);
         handoffp(p);
     }
     return yes;

@@ -191,6 +191,14 @@ static void proc_call_ends(struct proc *p, const struct event *e, uint64_t when)
     p->call = 0;
 }
 
+static void proc_is_given_away(struct proc *p, const struct event *e, uint64_t when,
+                               const char *how) {
+    proc_flush(p, e->p, when, how);
+    p->known = true;
+    instant(ON_P, e->p, when, how);
+    put("}}");
+}
+
 static void proc_event(struct proc *p, const struct event *e) {
     /* A CPU's clock may be behind; what is lost has none. */
     uint64_t when = e->type != EV_NONE && e->when > p->last ? e->when : p->last;
@@ -234,18 +242,13 @@ static void proc_event(struct proc *p, const struct event *e) {
         proc_call_ends(p, e, when);
         break;
     case EV_RETAKE:
-        instant(ON_P, e->p, when, "retake");
-        put("}}");
+        proc_is_given_away(p, e, when, "retake");
         break;
     case EV_UNSEEN:
-        instant(ON_P, e->p, when, "retake from one that sleeps unannounced");
-        put("}}");
+        proc_is_given_away(p, e, when, "retake from one that sleeps unannounced");
         break;
     case EV_HANDOFF:
-        proc_flush(p, e->p, when, "hand-off");
-        p->known = true;
-        instant(ON_P, e->p, when, "hand-off");
-        put("}}");
+        proc_is_given_away(p, e, when, "hand-off");
         break;
     case EV_STEAL:
         instant(ON_P, e->p, when, "steal");
