@@ -185,6 +185,19 @@ bool process_is_fork(long nr, long a) {
 
 /* ---- exec ---- */
 
+/* In a section before nobody is kept from kicking this M, so that it is this one. */
+static void exec_begin(struct thread *t, struct inherit_saved *saved) {
+    section_begin();
+    sig_exec_begin();
+    inherit_begin(t, saved, false);
+}
+
+static void exec_failed(struct thread *t, const struct inherit_saved *saved) {
+    sig_exec_failed();
+    inherit_end(t, saved, false);
+    section_end();
+}
+
 /* What is pending stays so, in the kernel: it gets a copy, which is dropped if the exec fails. */
 #define EXEC(call)                                                                                 \
     ({                                                                                             \
@@ -192,7 +205,7 @@ bool process_is_fork(long nr, long a) {
         struct inherit_saved saved_;                                                               \
         int copies_ = 0;                                                                           \
         if (t_) {                                                                                  \
-            inherit_begin(t_, &saved_, false);                                                     \
+            exec_begin(t_, &saved_);                                                               \
             copies_ = sig_copy_to_kernel(t_);                                                      \
         }                                                                                          \
         int r_ = (call);                                                                           \
@@ -200,7 +213,7 @@ bool process_is_fork(long nr, long a) {
             int err_ = errno;                                                                      \
             sig_drop_copies(copies_);                                                              \
             errno = err_;                                                                          \
-            inherit_end(t_, &saved_, false);                                                       \
+            exec_failed(t_, &saved_);                                                              \
         }                                                                                          \
         r_;                                                                                        \
     })

@@ -168,8 +168,13 @@ uint64_t signal_arrivals(void);
 /* When the user's queue of signals is full (RLIMIT_SIGPENDING) the kernel delivers one without its
  * siginfo; that is understood too. */
 bool sig_is_kick(const siginfo_t *info);
-/* False: it could not be sent, which happens to real-time signals when that queue is full. */
+/* False: it could not be sent, which happens to real-time signals when that queue is full, or must
+ * not be, since the M is in an exec. */
 bool sig_kick(int32_t kernel_tid, int sig);
+/* The running M calls exec: from here on it is not kicked. May wait, in the kernel. In a section,
+ * as all the code up to the call, or to sig_exec_failed after it. */
+void sig_exec_begin(void);
+void sig_exec_failed(void);
 /* Runs the handlers of what the caller may now take. G, without a section. */
 void signal_deliver_now(void);
 

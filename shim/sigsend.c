@@ -195,12 +195,51 @@ bool sig_is_kick(const siginfo_t *info) {
     return info->si_code == SI_KICK && info->si_value.sival_ptr == &kick_mark;
 }
 
+/* An exec keeps what is pending for its kernel thread: a kick that came too late for our handler
+ * would kill the new program. So nobody kicks a kernel thread in an exec.
+ *
+ *   kicker: (1) kicks_under_way + 1 (full barrier), (2) looks at exec_tid: if it is the one, leaves
+ *           it, (3) kicks, (4) kicks_under_way - 1
+ *   exec:   (1) exec_tid = its own (full barrier), (2) waits until kicks_under_way is 0
+ *
+ * Of the two full barriers one is first: either the kicker sees exec_tid, or the exec its kick
+ * under way, and waits. What was kicked until then is delivered as (2) returns from the kernel,
+ * since an M is kicked only by signals that it lets through.
+ *
+ * exec_tid: 0 -> the kernel thread of the one G that is in an exec -> 0, if that fails. */
+static _Atomic int32_t exec_tid;
+static _Atomic uint32_t kicks_under_way;
+
 bool sig_kick(int32_t kernel_tid, int sig) {
     siginfo_t info = {.si_signo = sig, .si_code = SI_KICK};
     info.si_value.sival_ptr = &kick_mark;
-    atomic_store(&kicked_at[sig], nanotime());
-    return sys(SYS_rt_tgsigqueueinfo, signal_pid, kernel_tid, sig, &info) == 0;
+    atomic_fetch_add(&kicks_under_way, 1);
+    bool sent = atomic_load(&exec_tid) != kernel_tid;
+    if (sent) {
+        atomic_store(&kicked_at[sig], nanotime());
+        sent = sys(SYS_rt_tgsigqueueinfo, signal_pid, kernel_tid, sig, &info) == 0;
+    }
+    atomic_fetch_sub_explicit(&kicks_under_way, 1, memory_order_release);
+    return sent;
 }
+
+/* A kick takes some us, unless its M does not run; another exec as long as it does, and then there
+ * is nobody left who waits. */
+#define KICK_LOOK_NS (20 * NSEC_PER_USEC)
+
+void sig_exec_begin(void) {
+    static const struct timespec look = {0, KICK_LOOK_NS};
+    int32_t none = 0, tid = (int32_t)sys(SYS_gettid);
+    while (!atomic_compare_exchange_strong(&exec_tid, &none, tid)) {
+        none = 0;
+        sys(SYS_nanosleep, &look, NULL);
+    }
+    while (atomic_load(&kicks_under_way))
+        sys(SYS_nanosleep, &look, NULL);
+    sys(SYS_gettid); /* what came after the last look */
+}
+
+void sig_exec_failed(void) { atomic_store(&exec_tid, 0); }
 
 /* By one that it does not block: that would stay, and a signalfd would show it. */
 static void kick_m(int32_t tid, uint64_t mask, uint64_t set) {
@@ -525,6 +564,8 @@ void sig_queues_reset_child(void) {
     atomic_store(&nodes_free, 0);
     atomic_store(&nodes_made, 0);
     atomic_store(&process_pending, 0);
+    atomic_store(&exec_tid, 0);
+    atomic_store(&kicks_under_way, 0);
 }
 
 /* ---- the calls ---- */
