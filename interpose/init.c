@@ -5,11 +5,11 @@
  * a wrong one complained about.
  */
 #include "interpose/glibc.h"
+#include "interpose/quota.h"
 #include "shim/config.h"
 #include "shim/shim.h"
 
 #include <dlfcn.h>
-#include <fcntl.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,47 +31,20 @@ static uint32_t cpus_of_affinity(void) {
     return n ? n : 1;
 }
 
-/* Reads a small file without stdio. False if it cannot be read. */
-static bool slurp(const char *path, char *buf, size_t size) {
-    long fd = sys(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return false;
-    long n = sys(SYS_read, fd, buf, size - 1);
-    sys(SYS_close, fd);
-    buf[n < 0 ? 0 : n] = 0;
-    return n > 0;
-}
-
-/* CPUs that the cgroup's quota allows, rounded up; 0: no quota. cgroup v2, cpu.max. */
-static uint32_t cpus_of_quota(void) {
-    char groups[1024], path[1200], max[64];
-    if (!slurp("/proc/self/cgroup", groups, sizeof groups))
-        return 0;
-    const char *v2 = strstr(groups, "0::/");
-    if (!v2)
-        return 0;
-    v2 += 3;
-    snprintf(path, sizeof path, "/sys/fs/cgroup%.*s/cpu.max", (int)strcspn(v2, "\n"), v2);
-    unsigned long quota, period;
-    if (!slurp(path, max, sizeof max) || sscanf(max, "%lu %lu", &quota, &period) != 2 || !period)
-        return 0;
-    return (uint32_t)((quota + period - 1) / period);
-}
-
 static uint32_t procs_default(void) {
-    uint32_t n = cpus_of_affinity(), quota = cpus_of_quota();
+    uint32_t n = cpus_of_affinity(), quota = quota_cpus("/proc/self");
     return quota && quota < n ? quota : n;
 }
 
 static uint32_t procs_read(const char *word) {
-    uint32_t dflt = procs_default();
     if (!word)
-        return dflt;
+        return procs_default();
     char *end;
     errno = 0;
     unsigned long n = strtoul(word, &end, 10);
     if (*word >= '0' && *word <= '9' && !*end && !errno && n >= 1 && n <= SCHED_MAX_PROCS)
         return (uint32_t)n;
+    uint32_t dflt = procs_default();
     complain("GTHREAD_PROCS=%.40s: not a number from 1 to %d; using %u", word, SCHED_MAX_PROCS,
              dflt);
     return dflt;

@@ -43,11 +43,11 @@ $(TEST_BUILD)/progs/s5_unwind_through_handler: CXXFLAGS += -fnon-call-exceptions
 $(TEST_BUILD)/progs/std_20: CXXFLAGS += -std=gnu++20
 
 # The harness: see tests/child.h for why the library is never preloaded into it.
-$(TEST_BUILD)/run: tests/run.c tests/switches.c tests/tools.c tests/stats.c tests/child.c \
-                     tools/gthread/stats.c tests/child.h
+$(TEST_BUILD)/run: tests/run.c tests/switches.c tests/tools.c tests/stats.c tests/quota.c tests/child.c \
+                     tools/gthread/stats.c interpose/quota.c tests/child.h interpose/quota.h
 	@mkdir -p $(@D)
 	@echo "  TEST  $@"
-	$(Q)$(TEST_CC) -DTEST_SOURCES='"$(abspath tests)"' -Itools/gthread -o $@ $(filter %.c,$^) -lcriterion -lm
+	$(Q)$(TEST_CC) -DTEST_SOURCES='"$(abspath tests)"' -I. -Iarch/$(ARCH) -Itools/gthread -o $@ $(filter %.c,$^) -lcriterion -lm
 
 TEST_RUN = GTHREAD_TEST_LIB=$(abspath $(LIB)) $(TEST_BUILD)/run -j$(TEST_JOBS)
 TEST_DRAW = draw=$$(tests/draw-config) && eval "$$draw"
