@@ -73,6 +73,12 @@ $(LIB): $(OBJS) $(GEN)
 	@echo "  LD    $@"
 	$(Q)$(CC) $(CFLAGS) $(LIB_CFLAGS) $(OBJS) $(LIB_LDFLAGS) -o $@
 
+# The command once more, for tests/fuzz.py: what it parses comes from others.
+SANITIZED := $(BUILD)/sanitize/gthread
+$(SANITIZED): $(CMD_SRCS) $(wildcard tools/gthread/*.h) $(BUILD)/gen/syscall_names.h
+	@$(MAKE) --no-print-directory BUILD=$(BUILD)/sanitize OPT="-O1 -g -fno-omit-frame-pointer \
+		-fsanitize=address,undefined -fno-sanitize-recover=undefined" $@
+
 # gdb loads the script that lies beside the library under this name.
 $(LIB)-gdb.py: tools/gthread-gdb.py
 	$(Q)cp $< $@

@@ -53,7 +53,7 @@ TEST_RUN = GTHREAD_TEST_LIB=$(abspath $(LIB)) $(TEST_BUILD)/run -j$(TEST_JOBS)
 TEST_DRAW = draw=$$(tests/draw-config) && eval "$$draw"
 
 .PHONY: tests check check-all check-nptl stress torture
-tests: $(TEST_BUILD)/run $(TEST_PROGS) ## build the tests
+tests: $(TEST_BUILD)/run $(TEST_PROGS) $(BUILD)/sanitize/gthread ## build the tests
 
 check: all tests ## all tests on NPTL, with one P, with two, and as drawn for this commit
 	@$(TEST_DRAW) && GTHREAD_TEST_CONFIGS="nptl p1 p2 drawn" $(TEST_RUN)

@@ -41,6 +41,7 @@ Test(tools, gdb_script) { run_script("gdb-script.sh"); }
 Test(tools, chaos_shrink) { run_script("chaos-shrink.sh"); }
 Test(tools, inject) { run_script("inject.sh"); }
 Test(tools, cgroup) { run_script("cgroup.sh"); }
+Test(tools, fuzz) { run_script("fuzz.py"); }
 Test(tools, instructions) { run_script("instructions.sh"); }
 Test(tools, surface) { run_script("surface.sh"); }
 Test(tools, command_run) { run_script("command-run.sh"); }

@@ -96,17 +96,22 @@ bool core_read(struct target *t, uint64_t address, void *to, size_t n) {
 
 /* ---- notes ---- */
 
-static void note_thread(struct target *t, const struct elf_prstatus *status) {
+/* What a note holds is aligned to 4 bytes only. */
+static void note_thread(struct target *t, const char *data) {
+    struct elf_prstatus status;
+    memcpy(&status, data, sizeof status);
     GROW(t->threads, t->nthreads, t->threads_capacity);
     struct kthread *k = &t->threads[t->nthreads++];
-    *k = (struct kthread){.tid = status->pr_pid, .stopped = true};
-    memcpy(&k->regs, status->pr_reg, sizeof k->regs);
+    *k = (struct kthread){.tid = status.pr_pid, .stopped = true};
+    memcpy(&k->regs, status.pr_reg, sizeof k->regs);
 }
 
-static void note_info(struct target *t, const struct elf_prpsinfo *info) {
-    t->pid = info->pr_pid;
+static void note_info(struct target *t, const char *data) {
+    struct elf_prpsinfo info;
+    memcpy(&info, data, sizeof info);
+    t->pid = info.pr_pid;
     free(t->program);
-    t->program = text_of("%.*s", (int)sizeof info->pr_fname, info->pr_fname);
+    t->program = text_of("%.*s", (int)sizeof info.pr_fname, info.pr_fname);
 }
 
 /* NT_FILE: count, page size, {start, end, offset in pages}..., then the names. */
@@ -116,7 +121,7 @@ static void note_files(struct target *t, const char *data, size_t n) {
         return;
     memcpy(&count, data, 8);
     memcpy(&page, data + 8, 8);
-    if (count > n / 24)
+    if (count > n / 24 || data[n - 1]) /* the last name ends with the note */
         return;
     const char *name = data + 16 + 24 * count, *end = data + n;
     for (uint64_t i = 0; i < count && name < end;
@@ -141,9 +146,9 @@ static void notes_read(struct target *t, Elf_Data *data) {
     for (size_t at = 0; (at = gelf_getnote(data, at, &head, &name, &desc));) {
         const char *d = (const char *)data->d_buf + desc;
         if (head.n_type == NT_PRSTATUS && head.n_descsz >= sizeof(struct elf_prstatus))
-            note_thread(t, (const void *)d);
+            note_thread(t, d);
         else if (head.n_type == NT_PRPSINFO && head.n_descsz >= sizeof(struct elf_prpsinfo))
-            note_info(t, (const void *)d);
+            note_info(t, d);
         else if (head.n_type == NT_FILE)
             note_files(t, d, head.n_descsz);
         else if (head.n_type == NT_AUXV)

@@ -87,7 +87,7 @@ static double seconds_since(uint64_t since) {
 static bool registers_of(struct target *t, const char *g, struct goroutine *to,
                          struct user_regs_struct *regs) {
     uint64_t m = get(g, is.m), tid = 0;
-    if (is.on_m >> get(g, is.status) & 1 && target_read(t, m + is.m_tid.offset, &tid, 4)) {
+    if (in_set(is.on_m, get(g, is.status)) && target_read(t, m + is.m_tid.offset, &tid, 4)) {
         struct kthread *k = target_thread(t, (int)tid);
         to->lwp = (int)tid;
         if (!k || !k->stopped) {
@@ -111,7 +111,7 @@ static bool registers_of(struct target *t, const char *g, struct goroutine *to,
 
 static void frames_of(struct target *t, const char *g, struct goroutine *to) {
     struct user_regs_struct regs;
-    if (is.dead >> get(g, is.status) & 1 || !registers_of(t, g, to, &regs) || to->fresh)
+    if (in_set(is.dead, get(g, is.status)) || !registers_of(t, g, to, &regs) || to->fresh)
         return;
     uint64_t pcs[FRAMES_MAX];
     to->npcs = unwind(t, &regs, pcs, FRAMES_MAX);
@@ -124,7 +124,7 @@ static void frames_of(struct target *t, const char *g, struct goroutine *to) {
 static void waiting_of(struct target *t, uint64_t at, const char *g, struct goroutine *to) {
     uint64_t status = get(g, is.status), reason = get(g, is.reason);
     to->seconds = -1;
-    if (!(is.waits >> status & 1))
+    if (!in_set(is.waits, status))
         return;
     to->reason = name_in(is.reasons, reason);
     to->seconds = seconds_since(get(g, is.since));
@@ -187,19 +187,26 @@ void goroutines_read(struct runtime *r, struct target *t) {
     r->procs = (uint32_t)table_variable(t, "sched.procs");
     r->ms = (uint32_t)table_variable(t, "sched.ms");
     char *slab = need(malloc(gs * is.g_size));
-    for (uint64_t i = 0; i < nslabs; i++) {
-        uint64_t at;
-        if (!target_word(t, slabs + 8 * i, &at) || !target_read(t, at, slab, gs * is.g_size)) {
-            warn_line("a part of the goroutines cannot be read");
+    bool whole = true;
+    for (uint64_t i = 0, at; i < nslabs; i++) {
+        if (!target_word(t, slabs + 8 * i, &at)) {
+            whole = false;
+            break;
+        }
+        if (!target_read(t, at, slab, gs * is.g_size)) {
+            whole = false;
             continue;
         }
         for (uint64_t k = 0; k < gs; k++) {
             const char *g = slab + k * is.g_size;
-            if (get(g, is.id) && !(is.free >> get(g, is.status) & 1))
+            if (get(g, is.id) && !in_set(is.free, get(g, is.status)))
                 goroutine_read(r, at + k * is.g_size, g);
         }
     }
     free(slab);
-    qsort(r->gs, r->n, sizeof *r->gs, compare_goroutines);
+    if (!whole)
+        warn_line("a part of the goroutines cannot be read");
+    if (r->n)
+        qsort(r->gs, r->n, sizeof *r->gs, compare_goroutines);
     owners_find(r);
 }

@@ -34,6 +34,9 @@ static inline uint64_t get(const char *of, struct member m) {
     return word;
 }
 
+/* Is a state, whose bits stand in one of the table's sets, in that set? */
+static inline bool in_set(uint64_t set, uint64_t state) { return state < 64 && set >> state & 1; }
+
 struct names {
     char **text;
     size_t n;

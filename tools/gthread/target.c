@@ -117,7 +117,8 @@ static bool image_read(struct target *t, uint64_t base, struct image *image) {
 }
 
 void target_find_images(struct target *t) {
-    qsort(t->maps, t->nmaps, sizeof *t->maps, compare_mappings);
+    if (t->nmaps)
+        qsort(t->maps, t->nmaps, sizeof *t->maps, compare_mappings);
     for (size_t i = 0; i < t->nmaps; i++) {
         struct mapping *m = &t->maps[i];
         struct image image;

@@ -100,7 +100,7 @@ static bool count_slab(struct target *t, uint64_t at, char *slab, struct sample 
             continue;
         s->gs++;
         s->in_state[status]++;
-        if (is.waits >> status & 1 && reason < is.reasons.n)
+        if (in_set(is.waits, status) && reason < is.reasons.n)
             s->for_reason[reason]++;
     }
     return true;
