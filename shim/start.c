@@ -154,9 +154,11 @@ static void adopt_first(void) {
 
 /* Others that make threads themselves, and must know each kernel thread (DANGERS X8): there, if the
  * program or another preload has these. */
-extern char __asan_init[] __attribute__((weak)), __tsan_init[] __attribute__((weak)),
-    __msan_init[] __attribute__((weak)), __hwasan_init[] __attribute__((weak)),
-    dmtcp_get_generation[] __attribute__((weak));
+void __asan_init(void) __attribute__((weak));
+void __tsan_init(void) __attribute__((weak));
+void __msan_init(void) __attribute__((weak));
+void __hwasan_init(void) __attribute__((weak));
+void dmtcp_get_generation(void) __attribute__((weak));
 
 static bool somebody_owns_threads(void) {
     const char *who = __asan_init            ? "AddressSanitizer"
