@@ -52,8 +52,12 @@ static int note_object(struct dl_phdr_info *info, size_t size, void *arg) {
     return 0;
 }
 
+/* sysmon is there before us: until then the signal would come to libc's handler, which takes its
+ * place with libc's first thread, and be lost; and nothing of libc would be known. */
+static _Atomic bool can_preempt;
+
 void preempt_start(void) {
-    if (nranges) /* a fork child: the same libraries */
+    if (nranges) /* a fork child: the same libraries, and the handler stays */
         return;
     marks[0] = (uintptr_t)glibc.call_tls_dtors; /* libc: none that another library has as well */
     marks[1] = (uintptr_t)dlsym(RTLD_DEFAULT, "malloc");
@@ -62,6 +66,7 @@ void preempt_start(void) {
     uintptr_t vdso = getauxval(AT_SYSINFO_EHDR);
     if (vdso && nranges < RANGES)
         ranges[nranges++] = (struct range){vdso, vdso + 2 * 4096UL};
+    atomic_store_explicit(&can_preempt, true, memory_order_release);
 }
 
 static bool may_hold_locks(uintptr_t pc) {
@@ -139,4 +144,7 @@ void preempt_here(struct thread *t, void *kernel_uc) {
         arch_sigframe_enter(kernel_uc, arch_sigframe_push(kernel_uc, 0, b), run);
 }
 
-bool preempt_m(int32_t kernel_tid) { return sig_kick(kernel_tid, SIG_RUNTIME); }
+bool preempt_m(int32_t kernel_tid) {
+    return atomic_load_explicit(&can_preempt, memory_order_acquire) &&
+           sig_kick(kernel_tid, SIG_RUNTIME);
+}

@@ -82,8 +82,10 @@ void signal_runtime_start(void);
 void setxid_answer(void);
 /* In the handler of SIG_RUNTIME on a G: it goes on in a yield, if it may be preempted here. */
 void preempt_here(struct thread *t, void *kernel_uc);
-/* At the start: where in memory libc and its like are. sched_host.preempt_m. */
+/* At the start, after signal_runtime_start: where in memory libc and its like are. Before it nobody
+ * is preempted. */
 void preempt_start(void);
+/* sched_host.preempt_m. False: it was not sent, try again later. */
 bool preempt_m(int32_t kernel_tid);
 
 /* ---- actions (sigaction.c) ---- */
