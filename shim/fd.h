@@ -48,6 +48,8 @@ enum {
     FDF_NO_NOWAIT = 32, /* RWF_NOWAIT is refused for reading; << 1: for writing */
     FDF_FIFO = 128,     /* a write may have to wait for a reader */
     FDF_LARGE = 256,    /* pieces over PAIR_SMALL have been written to the pipe */
+    FDF_ROOMY = 512,    /* the pipe has PAIR_PAGES or more; neither: nobody has asked */
+    FDF_CRAMPED = 1024, /* it has fewer */
 };
 
 /* In net_ext(); zero at birth. Written by whoever learns it; two may learn the same. */

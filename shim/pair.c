@@ -21,6 +21,7 @@
 #include "shim/pair.h"
 
 #include <fcntl.h>
+#include <sys/syscall.h>
 
 static _Atomic uint64_t pairs; /* so many have been made and not ended */
 
@@ -53,6 +54,16 @@ void pair_sockets(const int fd[2], enum fd_kind kind, bool nonblock) {
     fd_born_as(fd[0], kind, nonblock);
     fd_born_as(fd[1], kind, nonblock);
     join(fd);
+}
+
+bool pair_is_roomy(struct fd_info *f, int fd) {
+    unsigned known = fd_flags(f) & (FDF_ROOMY | FDF_CRAMPED);
+    if (!known) {
+        long size = sys(SYS_fcntl, fd, F_GETPIPE_SZ);
+        known = size >= PAIR_PAGES * 4096 ? FDF_ROOMY : FDF_CRAMPED;
+        fd_flag_set(f, known);
+    }
+    return known & FDF_ROOMY;
 }
 
 void pair_end_slow(int fd, struct net_desc *d) {

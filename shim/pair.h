@@ -6,7 +6,9 @@
 
 #include <limits.h>
 
-/* A pipe of 16 pages with at most so much in it has room for PIPE_BUF bytes, however they lie:
+/* What a pipe has, if its user does not have too many (pipe(7)) and nobody has changed it. */
+#define PAIR_PAGES 16
+/* A pipe of PAIR_PAGES with at most so much in it has room for PIPE_BUF bytes, however they lie:
  * pieces of more than half a page take a page each, smaller ones share. */
 #define PAIR_ROOM (24 << 10)
 /* The same where no piece is over PAIR_SMALL: but for the first page, which may be nearly read, and
@@ -64,14 +66,23 @@ static inline void pair_note_large(struct fd_info *f) {
         fd_flag_set(f, FDF_LARGE);
 }
 
-/* Is there room in a pipe for n bytes, so that a plain write does not wait? */
+/* Has the pipe PAIR_PAGES? Asks the kernel the first time. */
+bool pair_is_roomy(struct fd_info *f, int fd);
+
+/* Is there room in a pipe for n bytes, so that a plain write does not wait? An empty one, of
+ * whatever size, takes PIPE_BUF. */
 static inline bool pair_has_room(struct io *io, size_t n) {
     struct fd_info *f = fd_info(io->d);
     int peer = pair_peer(f);
     if (peer < 0 || n > PIPE_BUF)
         return false;
-    int64_t room = fd_flags(f) & FDF_LARGE ? PAIR_ROOM : PAIR_ROOM_SMALL;
-    return pair_count(fd_info(net_desc_look(peer))) <= room;
+    int64_t count = pair_count(fd_info(net_desc_look(peer)));
+    if (count <= 0)
+        return true;
+    unsigned flags = fd_flags(f);
+    if (unlikely(!(flags & FDF_ROOMY)) && !pair_is_roomy(f, io->fd))
+        return false;
+    return count <= (flags & FDF_LARGE ? PAIR_ROOM : PAIR_ROOM_SMALL);
 }
 
 /* A pipe or socket pair was just made. */
