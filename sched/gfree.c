@@ -15,6 +15,8 @@
  *   template: (1) stores NOTHING, (2) full barrier, (3) reads the lengths; (4) sleeps without a
  *             time limit if all are 0.
  * Either the putter sees NOTHING, or the template thread sees its Gs.
+ * It goes by the clock also under chaos with one P, where the seed decides: whether a G is warm or
+ * cold changes neither which thread runs next nor how many decisions there are.
  */
 #include "sched/runtime.h"
 
@@ -203,8 +205,6 @@ static uint32_t warm_total(void) {
 
 uint64_t gfree_give_back(uint64_t now) {
     static uint64_t next_look;
-    if (!sched_by_clock())
-        return TIME_FOREVER;
     if (now >= next_look) {
         for (int i = 0; i < SLOT_CLASSES; i++) {
             struct gfree_class *c = &global_free[i];

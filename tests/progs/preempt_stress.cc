@@ -160,7 +160,7 @@ int main() {
     check_start();
     const char *given = getenv("PREEMPT_STRESS");
     int seconds = given ? atoi(given) : 1;
-    alarm((unsigned)seconds + 60);
+    alarm(3 * (unsigned)seconds + 60); /* what was written is read again, line by line */
     until = now_ns(CLOCK_MONOTONIC) + seconds * SECOND_NS;
     CHECK(shared_file = tmpfile(), "tmpfile: errno %d", errno);
     void *(*const run[KINDS])(void *) = {do_malloc, do_stdio, do_throw,
