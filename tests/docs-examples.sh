@@ -63,7 +63,8 @@ sed -n '/^\.EX/,/^\.EE/p' docs/gthread.1 | grep -v '^\.' | sed 's/\\-/-/g' >"$di
 (cd "$dir" && exec gthread run python3 server.py 23452 >/dev/null 2>&1) & # for the last one
 server=$!
 children+=("$server")
-for ((i = 0; i < 100; i++)); do
+for ((i = 0; i < 600; i++)); do # a loaded machine needs some seconds to start Python
+    kill -0 "$server" 2>/dev/null || break
     (exec 4<>/dev/tcp/127.0.0.1/23452) 2>/dev/null && break
     sleep 0.1
 done
