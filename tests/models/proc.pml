@@ -1,9 +1,11 @@
 /* proc.pml - waking Ms: no G waits in a queue while a P is idle and nobody is about to fetch it
  *
  * Mirrors sched/proc.c and wake.c: queue_on, ready_batch ("submit", 1 to 3), wakep, startm, stopm,
- * stop_and_recheck ("stop", 1 to 3), find_with_p, reset_spinning, steal_work, yield_section; and of
- * runq.c runq_put, runq_steal and globq_get_locked. One G in runnext alone wakes nobody (it may wait
- * for sysmon here). A G may compute for ever, so nothing but these steps fetches those behind it.
+ * stop_and_recheck ("stop", 1 to 3), find_with_p, reset_spinning, steal_work, yield_section,
+ * stop_computing; of runq.c runq_put, runq_steal, globq_get_locked and the queue of computing Gs;
+ * of sysmon.c deep_sleep. One G in runnext alone wakes nobody (it may wait for sysmon here). A G may
+ * compute for ever, so nothing but these steps fetches those behind it; or it is stopped (STOPS).
+ * Who is stopped so that one that has woken up has its turn: turns.pml.
  *
  * Memory is TSO: what the owner of a P puts into its ring is seen by itself first (own), by others
  * (ring) at any time later, at the latest at its next locked instruction (drain).
@@ -13,6 +15,10 @@
  * holds: -DNP=3 -DNM=3 -DGS=3 -DLOCAL
  * holds: -DNP=2 -DNM=3 -DGS=2 -DPOLLER
  * holds: -DNP=2 -DNM=3 -DGS=3 -DLOCAL -DPOLLER
+ * holds: -DNP=2 -DNM=2 -DGS=2 -DSTOPS=2
+ * holds: -DNP=2 -DNM=3 -DGS=2 -DLOCAL -DSTOPS=1
+ * holds: -DNP=2 -DNM=2 -DGS=2 -DLOCAL -DSTOPS=1 -DYIELDS=2
+ * holds: -DNP=2 -DNM=3 -DGS=1 -DSYSMON -DPOLLER
  * fails: -DNP=2 -DNM=2 -DGS=3 -DNO_SUBMIT_BARRIER | assertion violated  submit (2)
  * fails: -DNP=2 -DNM=3 -DGS=3 -DLOCAL -DPOLLER -DNO_RECHECK | assertion violated  stop (3)
  * fails: -DNP=2 -DNM=3 -DGS=3 -DLOCAL -DPOLLER -DEARLY_RECHECK | assertion violated  stop (3) before (1)
@@ -21,9 +27,21 @@
  * fails: -DNP=2 -DNM=2 -DGS=3 -DLATE_LOWER | assertion violated  wakep lowers nmspinning after the lock
  * fails: -DNP=2 -DNM=2 -DGS=3 -DPOP_FIRST | assertion violated  a batch is in neither queue for a moment
  * fails: -DNP=2 -DNM=2 -DGS=3 -DYIELDS=1 -DYIELD_LOCALLY | assertion violated  a yield to a fetched G wakes nobody
+ * fails: -DNP=2 -DNM=2 -DGS=2 -DSTOPS=1 -DSTOP_QUIETLY | assertion violated  a G put to the computing ones wakes nobody
+ * fails: -DNP=2 -DNM=2 -DGS=2 -DSTOPS=2 -DUNCOUNTED | assertion violated  stop (3) does not see the computing ones
+ * fails: -DNP=2 -DNM=3 -DGS=1 -DSYSMON -DPOLLER -DNO_SYSMON_RECHECK | assertion violated  sysmon falls asleep while a P is taken
+ * fails: -DNP=2 -DNM=3 -DGS=1 -DSYSMON -DPOLLER -DEARLY_SYSMON_WAKE | assertion violated  sysmon is woken before the P is taken
  */
 #ifndef YIELDS
 #define YIELDS 0
+#endif
+#ifndef STOPS
+#define STOPS 0
+#endif
+#ifdef SYSMON
+#define EVENTS 1
+#else
+#define EVENTS 0
 #endif
 #define NONE 255
 
@@ -31,14 +49,15 @@ byte own[NP], ring[NP]; /* Gs in the ring: as its owner sees it, as others do */
 bool nxt[NP];           /* runnext */
 bool has_m[NP], idle[NP];
 byte npidle, nmspinning;
-byte globq;    /* read under the lock */
-byte runqsize; /* its length, read without */
-bool locked;   /* sched.lock; a section that changes one word only is one step here */
+byte globq, computing; /* read under the lock */
+byte runqsize;         /* the length of both, read without */
+bool locked;            /* sched.lock; a section that changes one word only is one step here */
 bool asleep[NM];
 byte nextp[NM];
 byte fresh = GS; /* Gs that can still be readied */
-byte yields = YIELDS;
+byte yields = YIELDS, stops = STOPS;
 bool polling; /* an M sleeps in epoll */
+bool sysmon_asleep;
 
 inline drain() { if :: p != NONE -> ring[p] = own[p] :: else fi }
 
@@ -79,6 +98,14 @@ inline any_queued(yes) {
     fi
 }
 
+inline sysmon_wake() {
+#ifdef SYSMON
+    sysmon_asleep = false
+#else
+    skip
+#endif
+}
+
 /* The P q is the caller's. */
 inline startm() {
     atomic {
@@ -102,7 +129,10 @@ inline startm() {
 #else
         atomic { nmspinning--; locked = false }
 #endif
-    fi
+    fi;
+#ifndef EARLY_SYSMON_WAKE
+    sysmon_wake()
+#endif
 }
 
 inline wakep() {
@@ -118,6 +148,9 @@ inline wakep() {
         };
         if
         :: q ->
+#ifdef EARLY_SYSMON_WAKE
+            sysmon_wake();
+#endif
             atomic {
                 !locked ->
                 pidle_get_locked(q);
@@ -213,6 +246,35 @@ inline take_global() {
     fi
 }
 
+inline take_computing() {
+    atomic {
+        if
+        :: computing > 0 && !locked ->
+            drain();
+            computing--;
+#ifndef UNCOUNTED
+            runqsize--;
+#endif
+            g = true
+        :: computing == 0
+        fi
+    }
+}
+
+/* FIN_COMPUTES */
+inline put_computing() {
+    atomic {
+        !locked -> drain();
+        computing++;
+#ifndef UNCOUNTED
+        runqsize++
+#endif
+    };
+#ifndef STOP_QUIETLY
+    wakep()
+#endif
+}
+
 /* Half of another's ring: the compare-exchange, then one to run, the rest into the own ring. */
 inline steal(v) {
     atomic {
@@ -241,6 +303,37 @@ inline steal_work() {
 #endif
 }
 
+inline take_idle_p() {
+#ifdef EARLY_SYSMON_WAKE
+    sysmon_wake();
+#endif
+    atomic {
+        !locked ->
+        pidle_get_locked(p);
+        if
+        :: p != NONE -> has_m[p] = true
+        :: else
+        fi
+    };
+#ifndef EARLY_SYSMON_WAKE
+    if
+    :: p != NONE -> sysmon_wake()
+    :: else
+    fi
+#endif
+}
+
+/* poll_idle: an event may come for one G, which the poller runs, or leaves to who has the Ps. */
+inline poll_idle() {
+    atomic { EVENTS && fresh > 0 -> fresh-- };
+    polling = false;
+    take_idle_p();
+    if
+    :: p != NONE -> own[p]++; drain()
+    :: else -> submit_globally()
+    fi
+}
+
 inline stop_and_recheck() {
     atomic {
         !locked ->
@@ -265,15 +358,8 @@ inline stop_and_recheck() {
 #endif
         if
         :: yes ->
-            atomic {
-                !locked ->
-                yes = false;
-                pidle_get_locked(p);
-                if
-                :: p != NONE -> has_m[p] = true
-                :: else
-                fi
-            };
+            yes = false;
+            take_idle_p();
             if
             :: p != NONE -> spinning = true; nmspinning++
             :: else
@@ -281,7 +367,7 @@ inline stop_and_recheck() {
         :: else
 #ifdef POLLER
             if
-            :: atomic { !polling -> polling = true }; false /* poll_idle: no event comes */
+            :: atomic { !polling -> polling = true }; poll_idle()
             :: polling
             fi
 #endif
@@ -307,6 +393,12 @@ inline find_runnable() {
     :: !g -> take_global()
     :: else
     fi;
+#if STOPS
+    if
+    :: !g -> take_computing()
+    :: else
+    fi;
+#endif
     atomic {
         if
         :: !g && !spinning && 2 * nmspinning < NP - npidle -> spinning = true; nmspinning++; drain()
@@ -328,15 +420,28 @@ inline find_runnable() {
     fi
 }
 
-/* g_yield, where its own queue is empty: to a G from elsewhere, itself to the global queue */
+/* g_yield, where its own queue is empty: to a G from elsewhere, itself to the global queue; or to
+ * one that computes, itself behind these, or to the ring if they have only yielded too */
 inline yield() {
     take_global();
+#if STOPS
+    if
+    :: !g ->
+        take_computing();
+        yes = g
+    :: else
+    fi;
+#endif
     if
     :: !g -> steal_work()
     :: else
     fi;
     if
     :: !g -> g = true
+#if STOPS
+    :: yes -> yes = false; put_computing()
+    :: yes -> yes = false; own[p]++; drain(); wakep() /* yielded_waits */
+#endif
     :: else ->
 #ifdef YIELD_LOCALLY
         own[p]++
@@ -345,6 +450,12 @@ inline yield() {
         wakep()
 #endif
     fi
+}
+
+/* A G that has been interrupted: the next of the own queue runs, or g0 looks for one. */
+inline stop_computing() {
+    runq_get();
+    put_computing()
 }
 
 proctype M(byte me, p; bool g) {
@@ -361,6 +472,7 @@ proctype M(byte me, p; bool g) {
 #endif
         :: g = false /* ends, or parks */
         :: atomic { yields > 0 && !nxt[p] && own[p] == 0 -> yields--; g = false }; yield()
+        :: atomic { stops > 0 -> stops--; g = false }; stop_computing()
         :: break /* computes for ever */
         fi
     od
@@ -377,6 +489,26 @@ proctype memory() {
     od
 }
 
+#ifdef SYSMON
+/* deep_sleep: (1) asleep, (2) looks at npidle once more. Who takes the last idle P lowers npidle
+ * and reads sysmon_asleep then. */
+proctype sysmon() {
+    do
+    :: npidle == NP ->
+        sysmon_asleep = true;
+#ifndef NO_SYSMON_RECHECK
+        if
+        :: npidle == NP -> !sysmon_asleep
+        :: npidle != NP
+        fi;
+#else
+        !sysmon_asleep;
+#endif
+        sysmon_asleep = false
+    od
+}
+#endif
+
 init {
     byte i;
     atomic {
@@ -387,12 +519,16 @@ init {
         run M(0, 0, true);
         for (i : 1 .. NM - 1) { run M(i, NONE, false) };
         run memory();
+#ifdef SYSMON
+        run sysmon();
+#endif
         i = 0
     }
     timeout -> assert(nmspinning == 0);
 #if NP > 2
-    assert(npidle == 0 || !(globq || own[0] || own[1] || own[2]))
+    assert(npidle == 0 || !(globq || computing || own[0] || own[1] || own[2]));
 #else
-    assert(npidle == 0 || !(globq || own[0] || own[1]))
+    assert(npidle == 0 || !(globq || computing || own[0] || own[1]));
 #endif
+    assert(npidle == NP || !sysmon_asleep)
 }
