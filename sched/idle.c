@@ -16,6 +16,10 @@
  * (3) after it. With (6) before (5) the next poller could be asleep when the break was taken away.
  * A netpoller that starts while the poller sleeps on the futex breaks it like an adder.
  *
+ * While all Ps compute, sysmon is the poller (sysmon.c); an M that still is one, without a P, is
+ * broken by it and leaves (poll_idle). Who makes a G runnable that only sysmon can get a P for is
+ * an adder too: look_wanted is its timer0 (sysmon_want_look).
+ *
  * poll_until: 0 nobody polls; CLAIMED a poller is about to; else the time it sleeps until.
  */
 #include "sched/runtime.h"
@@ -39,6 +43,8 @@ bool poller_wait(struct net_batch *b, uint64_t cap) {
     uint64_t again = timers_next();
     if (again < until)
         until = again;
+    if (cap != TIME_FOREVER && atomic_load_explicit(&sched.look_wanted, memory_order_seq_cst))
+        until = 0;
     if (in_epoll)
         net_poll(b, until ? until : 1);
     else if (until != TIME_FOREVER)

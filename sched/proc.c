@@ -67,9 +67,18 @@ static __attribute__((noinline)) void woke_another(struct p *p) {
         return;
     uint64_t over = atomic_load_explicit(&p->turn_at, memory_order_relaxed) + TURN_MIN_NS;
     if (nanotime() < over)
-        poller_timer_added(over);
+        sysmon_want_look(over);
     else
         ask_to_yield(p, switches_of(p));
+}
+
+/* The caller has put Gs into the global queue, and has no P to run them: an idle M is to, or a G
+ * that computes is stopped for them. */
+static void queued_without_p(void) {
+    if (npidle())
+        wakep();
+    else
+        sysmon_want_look(nanotime());
 }
 
 /* p: the caller's, or NULL. next: it is to run when the caller stops. */
@@ -78,7 +87,7 @@ static inline void queue_on(struct p *p, struct g *g, bool next) {
         lock_acquire(&sched.lock);
         globq_put_locked(g);
         lock_release(&sched.lock);
-        wakep();
+        queued_without_p();
         return;
     }
     runq_put(p, g, next);
@@ -162,9 +171,11 @@ uint32_t ready_batch(struct wake_list *l) {
         }
         lock_release(&sched.lock);
     }
-    if (n && sched.cfg.procs > 1) {
+    if (n && !p) {
+        queued_without_p();
+    } else if (n && sched.cfg.procs > 1) {
         atomic_thread_fence(memory_order_seq_cst); /* submit, (2) */
-        if (npidle() && (!p || ring_length(p) > 1))
+        if (npidle() && ring_length(p) > 1)
             wakep();
     }
     section_leave_any();
@@ -312,6 +323,8 @@ static void finish_without_p(struct m *m, struct g *prev) {
     if (p) {
         m_acquire_p(m, p);
         sysmon_wake();
+    } else {
+        sysmon_want_look(nanotime());
     }
 }
 
@@ -331,6 +344,8 @@ void switch_finish(struct m *m) {
     enum finish fin = m->finish;
     m->finish = FIN_NONE;
     uint32_t parking = G_PARKING;
+    if (fin == FIN_YIELD && unlikely(!runq_has_room(m->p)) && globq_size())
+        fin = FIN_GLOBAL; /* its turn is behind theirs, and they would find no room here */
     switch (fin) {
     case FIN_NONE:
         break;
@@ -719,7 +734,7 @@ static void poll_idle(struct m *m) {
     struct net_batch events;
     while (!m->p && poller_wait(&events, TIME_FOREVER)) {
         bool due = timers_next() <= nanotime();
-        if (!due && !events.n)
+        if (!due && !events.n && npidle())
             continue; /* an earlier deadline was added */
         bool got = take_idle_p(m);
         uint32_t n = net_batch_ready(&events);
@@ -727,10 +742,8 @@ static void poll_idle(struct m *m) {
             p_count(m->p, CNT_NETPOLL);
             event_p(EV_NETPOLL, m->p, n);
         }
-        if (!got && (due || n))
-            break; /* every P has an M, which looks at timers, events and the global queue itself */
         if (!got)
-            continue;
+            break; /* every P has an M: these look at timers and events, or sysmon for them */
         timers_check(m->p);
         if (timers_next() != TIME_FOREVER)
             wakep(); /* somebody has to sleep for the rest */

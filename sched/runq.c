@@ -18,6 +18,10 @@
  * second level that readies another stops itself (proc.c, woke_another). Neither level starves:
  * look_around gives the list a turn after RING_CYCLES, and who yields after each round of the ring.
  *
+ * Nor do those starve who had to go to the global queue because a ring was full: after
+ * GLOBAL_CYCLES a P takes its share of them in one go (look_around), and while they wait who yields
+ * to more than half a ring goes behind them, which makes room (switch_finish).
+ *
  * Why not by virtual time, as Linux's EEVDF or MuQSS's deadlines do: a clock and a sum at every
  * switch would double the cost of a yield. To be stopped at all says as much, and is seldom.
  */

@@ -298,6 +298,7 @@ struct sched {
     _Atomic uint64_t poll_until; /* 0: nobody polls */
     _Atomic uint32_t poll_seq;   /* bumped to wake it */
     _Atomic bool poll_on_futex;  /* it sleeps on poll_seq, not in epoll */
+    _Atomic bool look_wanted;    /* sysmon is to look at all Ps before it sleeps as the poller */
 
     /* signals (signal.c) */
     _Atomic uint64_t unwanted; /* that no live G lets through: blocked in the kernel on all Ms */
@@ -568,7 +569,10 @@ void lot_reset_child(void);
 /* sysmon.c */
 bool sysmon_prepare(void); /* before its start; false: no memory */
 void sysmon_main(void *arg);
-void sysmon_wake(void);         /* if it is in deep sleep */
+void sysmon_wake(void); /* if it is in deep sleep */
+/* A G has been made runnable that has no P of its own, or waits behind one that computes: sysmon
+ * looks at `when` (ns) at the latest if it is the poller. Any thread, no lock held. */
+void sysmon_want_look(uint64_t when);
 void send_preempt(struct m *m); /* sysmon's: interrupts m's G */
 
 /* deadlock.c: sysmon's */

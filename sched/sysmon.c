@@ -304,6 +304,7 @@ static void look_for_deadline(uint64_t now) {
 static bool look_at_all(uint64_t now) {
     bool found = false;
     look_at_timers(now);
+    atomic_store_explicit(&sched.look_wanted, false, memory_order_seq_cst); /* idle.c: before (3) */
     woken_in_globq = npidle() ? 0 : globq_size();
     next_look = TIME_FOREVER;
     interrupted = false;
@@ -317,6 +318,11 @@ static bool look_at_all(uint64_t now) {
     if (next < now && now - next > SLICE_NS && npidle())
         wakep();
     return found;
+}
+
+void sysmon_want_look(uint64_t when) {
+    atomic_store_explicit(&sched.look_wanted, true, memory_order_seq_cst);
+    poller_timer_added(when);
 }
 
 void sysmon_wake(void) {
@@ -369,11 +375,16 @@ static bool deep_sleep(uint64_t now) {
  * ends the sleep, and then they do no more. An M that has become idle meanwhile takes over. */
 static void sleep_until(uint64_t until, uint64_t now) {
     struct net_batch events;
-    if (all_compute && some_p_has_room() && poller_wait(&events, until)) {
-        net_batch_ready(&events);
-        if (npidle())
-            wakep();
-        return;
+    if (all_compute && some_p_has_room()) {
+        if (poller_wait(&events, until)) {
+            net_batch_ready(&events);
+            if (npidle())
+                wakep();
+            return;
+        }
+        poller_break(); /* an M that has been the poller since before: it leaves (poll_idle) */
+        if (until > now + TURN_MIN_NS)
+            until = now + TURN_MIN_NS;
     }
     uint64_t ns = until > now + TICK_MIN_NS ? until - now : TICK_MIN_NS;
     struct timespec ts = {0, (long)ns};
