@@ -12,17 +12,18 @@
  *
  * holds: -DNP=1 -DWAITS=3
  * holds: -DNP=2 -DWAITS=1
- * holds: -DNP=1 -DWAITS=2 -DM_POLLS
+ * holds: -DNP=1 -DWAITS=1 -DM_POLLS
  * fails: -DNP=1 -DWAITS=1 -DNO_POLLER | assertion violated  sysmon sleeps by the clock while all compute
  * fails: -DNP=1 -DWAITS=2 -DNO_TIMER_AGAIN | assertion violated  poller (3): timer0 is not read again
  * fails: -DNP=1 -DWAITS=2 -DNO_WOKE_ANOTHER | assertion violated  a computing G that readies one tells nobody
  * fails: -DNP=1 -DWAITS=2 -DNO_LOOK_AGAIN | assertion violated  poller (3): look_wanted is not read again
  * fails: -DNP=1 -DWAITS=2 -DLATE_LOOK_RESET | assertion violated  look_wanted is reset after the look
- * fails: -DNP=1 -DWAITS=2 -DM_POLLS -DM_STAYS | assertion violated  an M that has no P stays the poller
- * fails: -DNP=1 -DWAITS=2 -DM_POLLS -DQUIET_GLOBQ | assertion violated  who has no P and readies one tells nobody
+ * fails: -DNP=1 -DWAITS=1 -DM_POLLS -DM_STAYS | assertion violated  an M that has no P stays the poller
+ * fails: -DNP=1 -DWAITS=1 -DM_POLLS -DQUIET_GLOBQ | assertion violated  who has no P and readies one tells nobody
  * fails: -DNP=2 -DWAITS=2 -DONE_LEVEL | assertion violated  a P takes computing Gs first
  * fails: -DNP=1 -DWAITS=2 -DANY_SWITCH | assertion violated  the G that has just come in is stopped for another
  * fails: -DNP=1 -DWAITS=2 -DONE_LOOK | assertion violated  sysmon does not look again after an interruption
+ * fails: -DNP=1 -DWAITS=3 -DNO_LOOK_AFTER_SWITCH | assertion violated  no look soon after a computing G has come in
  */
 #define FIRST 0  /* new, never stopped; sysmon knows that it computes once it has stood for a look */
 #define SECOND 1 /* of the list of computing ones */
@@ -174,7 +175,11 @@ inline look_at(p) {
     now = switches[p];
     stands = now == seen[p];
     if
+#ifndef NO_LOOK_AFTER_SWITCH
     :: !stands -> seen[p] = now; soon = true
+#else
+    :: !stands -> seen[p] = now; soon = soon || cur[p] != SECOND
+#endif
     :: else
     fi;
     all_compute = all_compute && (stands || cur[p] == SECOND);
