@@ -52,6 +52,7 @@ struct look {
     uint64_t cpu_ns;      /* the CPU time of its M then */
     /* its M's CPU clock */
     uint64_t still_since, still_looked, still_cpu;
+    bool still_soon; /* it may stand still: the next look is not to wait for other reasons */
     uint64_t sampled_at, sampled_cpu; /* before the last sleep, if it computed then */
     uint64_t charged_at, charged_gid; /* charge_cpu's last time */
 };
@@ -122,25 +123,38 @@ void send_preempt(struct m *m) {
         atomic_store_explicit(&m->preempt_sent, false, memory_order_relaxed);
 }
 
+static bool most_of(uint64_t cpu, uint64_t time) { return cpu >= time / 4 * 3; }
+
 /* p's G has had it for a while and others wait, but its M uses no CPU: does it sleep unannounced?
- * Looked at every UNSEEN_NS at most. */
+ * Looked at every UNSEEN_NS at most: once more if this is the first time since the last switch, and
+ * as long as the M uses little. One that computes is left to the looks that it has for other
+ * reasons: nobody waits longer than for a slice and these two. */
 static bool retake_unseen(struct p *p, struct look *l, uint64_t now) {
     struct m *m = atomic_load_explicit(&p->m, memory_order_acquire);
-    if (!m || in_call(p) || (l->still_since && now - l->still_looked < UNSEEN_NS))
+    uint64_t passed = now - l->still_looked;
+    if (!m || in_call(p))
         return false;
-    uint64_t cpu = m_cpu_time(m);
-    l->still_looked = now;
-    if (!l->still_since || cpu != l->still_cpu) {
-        l->still_since = now;
-        l->still_cpu = cpu;
+    if (l->still_since && passed < UNSEEN_NS) {
+        if (l->still_soon)
+            look_at_latest(l->still_looked + UNSEEN_NS);
         return false;
     }
-    return unseen_retake(p, m, now - l->still_since >= 2 * SLICE_NS);
+    uint64_t cpu = m_cpu_time(m);
+    bool first = !l->still_since, moved = first || cpu != l->still_cpu;
+    l->still_soon = moved && (first || !most_of(cpu - l->still_cpu, passed));
+    l->still_looked = now;
+    if (l->still_soon)
+        look_at_latest(now + UNSEEN_NS);
+    if (!moved)
+        return unseen_retake(p, m, now - l->still_since >= 2 * SLICE_NS);
+    l->still_since = now;
+    l->still_cpu = cpu;
+    return false;
 }
 
 /* Has m used most of the time since then? */
 static bool computes(const struct look *l, uint64_t cpu, uint64_t now) {
-    return l->sampled_at && cpu - l->sampled_cpu >= (now - l->sampled_at) / 4 * 3;
+    return l->sampled_at && most_of(cpu - l->sampled_cpu, now - l->sampled_at);
 }
 
 /* Before a sleep that a deadline or an event can end, so that computes() tells at once. */
@@ -242,7 +256,7 @@ static bool look_at(struct p *p, struct look *l, uint64_t now) {
     all_compute &=
         !in_call(p) && (stands || atomic_load_explicit(&p->slice_us, memory_order_relaxed));
     enum wait who = who_waits_for(p, now);
-    if (who != NOBODY && now - l->stood_since >= (sched_by_clock() ? UNSEEN_NS : SLICE_NS) &&
+    if (who != NOBODY && stands && (sched_by_clock() || now - l->stood_since >= SLICE_NS) &&
         retake_unseen(p, l, now))
         return true;
     if (who != NOBODY && atomic_load_explicit(&p->m, memory_order_relaxed))
