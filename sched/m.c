@@ -304,6 +304,7 @@ static int ps_make(uint32_t n) {
         p->id = i;
         p->rng = 0x9e3779b97f4a7c15ULL * (i + 1);
         atomic_store(&p->timer0, TIME_FOREVER);
+        atomic_store(&p->real0, TIME_FOREVER);
         if (i)
             pidle_put_locked(p); /* no other M yet: no lock needed */
     }

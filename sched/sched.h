@@ -19,8 +19,16 @@
 #define NSEC_PER_MSEC 1000000ULL
 #define NSEC_PER_USEC 1000ULL
 
-/* No deadline. Deadlines are absolute CLOCK_MONOTONIC nanoseconds. */
-#define TIME_FOREVER UINT64_MAX
+/* Deadlines are absolute nanoseconds: of CLOCK_MONOTONIC, or with DEADLINE_REAL of CLOCK_REALTIME,
+ * and then they move when that clock is set. DEADLINE_MAX: the last one of either clock, with room
+ * for what is added to it. */
+#define TIME_FOREVER UINT64_MAX /* no deadline */
+#define DEADLINE_REAL (1ULL << 63)
+#define DEADLINE_MAX (DEADLINE_REAL - 1 - NSEC_PER_SEC)
+
+static inline bool deadline_is_real(uint64_t deadline) {
+    return deadline & DEADLINE_REAL && deadline != TIME_FOREVER;
+}
 
 struct g;
 struct m;
@@ -409,6 +417,7 @@ bool g_waits_alone(void);
 /* ---- time and counters ---- */
 
 uint64_t nanotime(void); /* CLOCK_MONOTONIC, ns */
+uint64_t realtime(void); /* CLOCK_REALTIME, ns, without DEADLINE_REAL */
 /* libc's clock_gettime, which goes to the vdso and takes no lock; before sched_start, once. Until
  * then the kernel is asked. */
 struct timespec;
