@@ -141,6 +141,7 @@ struct m {
     struct g *wired; /* set while the M is the G's own or idle; to NULL by the G, or at its end */
     bool ending;     /* it has ended */
     bool is_first;   /* the process's first kernel thread, whose id is the process's */
+    bool first_ends; /* ..also that is to end with its G */
     uint32_t wired_seq;
     uint64_t wired_until;
     struct m *move_to;

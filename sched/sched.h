@@ -144,6 +144,11 @@ bool g_wire(bool first);
 void g_unwire(void);
 /* The kernel's id of the M to which g is wired; 0: it is not. Any. */
 int32_t g_wired_tid(const struct g *g);
+/* The caller, which is wired, is about to end, and its kernel thread has to end with it also if it
+ * is the process's first one: as in NPTL the process is then a zombie to others until it ends. */
+void g_ends_first_m(void);
+/* Has it ended, or will it at once? The kernel still lists it. */
+bool sched_first_m_ended(void);
 /* The G that is wired to the M of that id; NULL: none. Any. */
 struct g *g_wired_to(int32_t kernel_tid);
 /* The G to which the running M is wired, also on its g0; NULL: it is not. */

@@ -295,6 +295,7 @@ int mutex_relock_after_wait(pthread_mutex_t *mp, unsigned depth, uint8_t token);
 void robust_keeper(void);
 void robust_thread_end(struct thread *t);
 void robust_reset_child(void);
+void kernel_owner_start(void);                  /* the first thread, when the runtime has started */
 void kernel_owner_thread_end(struct thread *t); /* a goroutine, at its end */
 
 /* Runs init through a frame whose unwinding (exception, cancellation) calls once_unwound. */

@@ -90,8 +90,8 @@ static void *waits(void *arg) {
     CHECK(error == (way == MANY - 1 ? 0 : ETIMEDOUT), "way %d: came %s", way, check_name_of(error));
     NOT_EARLY(CLOCK_REALTIME, at);
     int64_t ms = (now_ns(CLOCK_MONOTONIC) - from) / MS_NS;
-    CHECK(ms < times->ahead_ms - 100, "way %d: expected to wake when the clock is set, came %lld ms", way,
-          (long long)ms);
+    CHECK(ms < times->ahead_ms - 100,
+          "way %d: expected to wake when the clock is set, came %lld ms", way, (long long)ms);
     return arg;
 }
 
