@@ -56,13 +56,14 @@ void lock_release(struct lock *l) {
 
 int futex_sleep(_Atomic uint32_t *word, uint32_t val, uint64_t deadline) {
     struct timespec ts, *tp = NULL;
+    int op = FUTEX_WAIT_BITSET | FUTEX_PRIVATE_FLAG; /* takes an absolute time */
     if (deadline != FUTEX_FOREVER) {
-        ts = (struct timespec){(time_t)(deadline / NSEC_PER_SEC), (long)(deadline % NSEC_PER_SEC)};
+        uint64_t ns = deadline & ~DEADLINE_REAL;
+        ts = (struct timespec){(time_t)(ns / NSEC_PER_SEC), (long)(ns % NSEC_PER_SEC)};
         tp = &ts;
+        op |= deadline & DEADLINE_REAL ? FUTEX_CLOCK_REALTIME : 0;
     }
-    /* FUTEX_WAIT_BITSET takes an absolute CLOCK_MONOTONIC time. */
-    long r = sys(SYS_futex, word, FUTEX_WAIT_BITSET | FUTEX_PRIVATE_FLAG, val, tp, NULL,
-                 FUTEX_BITSET_MATCH_ANY);
+    long r = sys(SYS_futex, word, op, val, tp, NULL, FUTEX_BITSET_MATCH_ANY);
     return r == -ETIMEDOUT || r == -EINTR ? (int)r : 0;
 }
 

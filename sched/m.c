@@ -104,7 +104,8 @@ void m_started(struct m *m) {
     event_m(EV_M_START);
 }
 
-void m_end(struct m *m) {
+/* Its kernel thread is about to end: nobody looks for it any more. */
+static void m_leave(struct m *m) {
     event_m(EV_M_END);
     helper_block_signals();
     if (atomic_load_explicit(&m->attention, memory_order_relaxed))
@@ -114,6 +115,10 @@ void m_end(struct m *m) {
     m->ending = false;
     m->ended_tid = m->tid;
     m->tid = 0;
+}
+
+void m_end(struct m *m) {
+    m_leave(m);
     m_unget(m);
 }
 
@@ -275,11 +280,20 @@ static void template_thread(void *arg) {
 
 /* The M of the thread that calls sched_start. Its own identity becomes the first G's, so its g0
  * gets another one, and a stack on which m_loop begins when the first G stops. */
+static _Atomic bool first_ended;
+bool sched_first_m_ended(void) { return atomic_load_explicit(&first_ended, memory_order_acquire); }
+
 static void first_g0_entry(void) {
     struct m *m = getg()->m;
     switch_finish(m);
     m_loop(m);
     /* The first G has changed it and ended: of no use to others, but the process's. */
+    if (m->first_ends) {
+        m_leave(m);
+        atomic_store_explicit(&first_ended, true, memory_order_release);
+        sys(SYS_set_tid_address, NULL); /* nobody is to find a 0 in the first G's identity */
+        sys(SYS_exit, 0);
+    }
     for (;;)
         futex_sleep(&m->park, 0, FUTEX_FOREVER);
 }
@@ -304,6 +318,7 @@ static int ps_make(uint32_t n) {
         p->id = i;
         p->rng = 0x9e3779b97f4a7c15ULL * (i + 1);
         atomic_store(&p->timer0, TIME_FOREVER);
+        atomic_store(&p->real0, TIME_FOREVER);
         if (i)
             pidle_put_locked(p); /* no other M yet: no lock needed */
     }
@@ -374,4 +389,5 @@ void sched_reset_child(void) {
     atomic_store(&template_tid, 0);
     atomic_store(&sysmon_later, NULL);
     atomic_store(&none_yet, false);
+    atomic_store(&first_ended, false);
 }

@@ -62,7 +62,7 @@ enum g_status {
 /* A G has at most one timer: the deadline of what it waits for. A node of a pairing heap
  * (timer.c); all fields belong to the lock of the heap's P. */
 struct timer {
-    uint64_t when; /* CLOCK_MONOTONIC ns */
+    uint64_t when; /* the deadline: of CLOCK_MONOTONIC, or with DEADLINE_REAL */
     struct timer *child, *next, *prev;
     struct p *_Atomic heap; /* the P whose heap it is in; NULL: in none */
     uint32_t seq;           /* waiter.seq of the wait that it ends */
@@ -141,6 +141,7 @@ struct m {
     struct g *wired; /* set while the M is the G's own or idle; to NULL by the G, or at its end */
     bool ending;     /* it has ended */
     bool is_first;   /* the process's first kernel thread, whose id is the process's */
+    bool first_ends; /* ..also that is to end with its G */
     uint32_t wired_seq;
     uint64_t wired_until;
     struct m *move_to;
@@ -240,8 +241,11 @@ struct p {
 
     /* timers (timer.c) */
     _Alignas(ARCH_CACHE_LINE) struct lock timer_lock;
-    struct timer *timer_root;
-    _Atomic uint64_t timer0; /* when of the root, TIME_FOREVER if none; readable without lock */
+    struct timer *timer_root; /* of CLOCK_MONOTONIC */
+    struct timer *real_root;  /* of CLOCK_REALTIME */
+    /* readable without lock; TIME_FOREVER if none */
+    _Atomic uint64_t timer0; /* when the first is due, by CLOCK_MONOTONIC */
+    _Atomic uint64_t real0;  /* when of real_root */
 
     /* caches of the owner */
     _Alignas(ARCH_CACHE_LINE) struct gfree gfree[SLOT_CLASSES];
@@ -560,7 +564,11 @@ bool timers_fire(struct p *p); /* fires what is due; true if something was */
 static inline bool timers_check(struct p *p) {
     return atomic_load_explicit(&p->timer0, memory_order_relaxed) != TIME_FOREVER && timers_fire(p);
 }
-uint64_t timers_next(void); /* earliest of all Ps */
+uint64_t timers_next(void); /* earliest of all Ps, by CLOCK_MONOTONIC */
+/* Earliest of CLOCK_REALTIME, with DEADLINE_REAL; TIME_FOREVER if none. */
+uint64_t timers_first_real(void);
+/* Has CLOCK_REALTIME been set? Then those deadlines come earlier or later. sysmon. */
+void timers_follow_clock(void);
 
 /* park.c */
 void lot_timeout(struct g *g, uint32_t seq);

@@ -19,8 +19,16 @@
 #define NSEC_PER_MSEC 1000000ULL
 #define NSEC_PER_USEC 1000ULL
 
-/* No deadline. Deadlines are absolute CLOCK_MONOTONIC nanoseconds. */
-#define TIME_FOREVER UINT64_MAX
+/* Deadlines are absolute nanoseconds: of CLOCK_MONOTONIC, or with DEADLINE_REAL of CLOCK_REALTIME,
+ * and then they move when that clock is set. DEADLINE_MAX: the last one of either clock, with room
+ * for what is added to it. */
+#define TIME_FOREVER UINT64_MAX /* no deadline */
+#define DEADLINE_REAL (1ULL << 63)
+#define DEADLINE_MAX (DEADLINE_REAL - 1 - NSEC_PER_SEC)
+
+static inline bool deadline_is_real(uint64_t deadline) {
+    return deadline & DEADLINE_REAL && deadline != TIME_FOREVER;
+}
 
 struct g;
 struct m;
@@ -136,6 +144,11 @@ bool g_wire(bool first);
 void g_unwire(void);
 /* The kernel's id of the M to which g is wired; 0: it is not. Any. */
 int32_t g_wired_tid(const struct g *g);
+/* The caller, which is wired, is about to end, and its kernel thread has to end with it also if it
+ * is the process's first one: as in NPTL the process is then a zombie to others until it ends. */
+void g_ends_first_m(void);
+/* Has it ended, or will it at once? The kernel still lists it. */
+bool sched_first_m_ended(void);
 /* The G that is wired to the M of that id; NULL: none. Any. */
 struct g *g_wired_to(int32_t kernel_tid);
 /* The G to which the running M is wired, also on its g0; NULL: it is not. */
@@ -409,6 +422,7 @@ bool g_waits_alone(void);
 /* ---- time and counters ---- */
 
 uint64_t nanotime(void); /* CLOCK_MONOTONIC, ns */
+uint64_t realtime(void); /* CLOCK_REALTIME, ns, without DEADLINE_REAL */
 /* libc's clock_gettime, which goes to the vdso and takes no lock; before sched_start, once. Until
  * then the kernel is asked. */
 struct timespec;

@@ -9,6 +9,7 @@
  * - takes the P of an M that sleeps in the kernel without having said so (unseen.c),
  * - wakes an M for a queue that stood still (the net under wake.c's rule) and for
  *   deadlines that nobody fired,
+ * - notices that CLOCK_REALTIME has been set (timer.c),
  * - looks for events that nobody looks for, and after waits that epoll knows nothing of,
  * - says whose an M's CPU time was, as long as nobody has asked for it (cputime.c),
  * - prints the schedule trace,
@@ -64,6 +65,10 @@ struct look {
  * and events for those that have waited so long. */
 #define RESCUE_NS (100 * NSEC_PER_MSEC)
 #define RESCUE_IDLE_NS (10 * NSEC_PER_MSEC) /* the same when all Ps are idle */
+/* How often the clocks are compared; and how long after a deadline of CLOCK_REALTIME it is sysmon's
+ * turn to wake up, not the poller's. */
+#define CLOCK_LOOK_NS (1 * NSEC_PER_MSEC)
+#define CLOCK_LATE_NS (2 * NSEC_PER_MSEC)
 
 static struct look *looks;
 static uint64_t rescued_at;
@@ -302,6 +307,15 @@ static void look_at_timers(uint64_t now) {
     }
 }
 
+/* In a program without deadlines of CLOCK_REALTIME nobody looks at the clocks. */
+static void look_at_clock(uint64_t now) {
+    static uint64_t looked;
+    if (timers_first_real() == TIME_FOREVER || now - looked < CLOCK_LOOK_NS)
+        return;
+    looked = now;
+    timers_follow_clock();
+}
+
 static void look_for_deadline(uint64_t now) {
     if (npidle() || !sched_by_clock())
         return;
@@ -371,6 +385,14 @@ static void sleep_until_woken(void) {
         }
 }
 
+/* The same while there is a deadline of CLOCK_REALTIME, which rules a deadlock out: until that is
+ * overdue, which is when the clock has been set. Else the poller comes first, and wakes us. */
+static void sleep_until_clock_set(uint64_t first) {
+    int r = 0;
+    while (r != -ETIMEDOUT && atomic_load_explicit(&sched.sysmon_asleep, memory_order_seq_cst))
+        r = futex_sleep(&sched.sysmon_asleep, 1, first + CLOCK_LATE_NS);
+}
+
 /* Sleeps until a P is taken from idle. sysmon_asleep and npidle are a Dekker pair: whoever takes
  * the last idle P lowers npidle (seq_cst) and then reads sysmon_asleep. */
 static bool deep_sleep(uint64_t now) {
@@ -378,8 +400,11 @@ static bool deep_sleep(uint64_t now) {
         rescue_is_due(now))
         return false;
     atomic_store_explicit(&sched.sysmon_asleep, 1, memory_order_seq_cst);
-    if (npidle() == sched.cfg.procs)
+    uint64_t real = timers_first_real();
+    if (npidle() == sched.cfg.procs && real == TIME_FOREVER)
         sleep_until_woken();
+    else if (npidle() == sched.cfg.procs)
+        sleep_until_clock_set(real);
     atomic_store_explicit(&sched.sysmon_asleep, 0, memory_order_relaxed);
     return true;
 }
@@ -449,6 +474,7 @@ void sysmon_main(void *arg) {
         }
         if (sched.cfg.preempt_us)
             preempt_all(now);
+        look_at_clock(now);
         if (deep_sleep(now)) {
             idle = 0;
             delay = TICK_MIN_NS;

@@ -12,14 +12,18 @@
 static int (*clock_source)(int, struct timespec *);
 void nanotime_by(int (*source)(int, struct timespec *)) { clock_source = source; }
 
-uint64_t nanotime(void) {
+static inline uint64_t clock_ns(int clock) {
     struct timespec ts = {0};
     if (likely(clock_source != NULL))
-        clock_source(CLOCK_MONOTONIC, &ts);
+        clock_source(clock, &ts);
     else
-        sys(SYS_clock_gettime, CLOCK_MONOTONIC, &ts);
+        sys(SYS_clock_gettime, clock, &ts);
     return (uint64_t)ts.tv_sec * NSEC_PER_SEC + (uint64_t)ts.tv_nsec;
 }
+
+uint64_t nanotime(void) { return clock_ns(CLOCK_MONOTONIC); }
+
+uint64_t realtime(void) { return clock_ns(CLOCK_REALTIME); }
 
 static const char *const counter_names[P_COUNTERS] = {
     [CNT_SWITCH] = "switches",  [CNT_DIRECT] = "direct",    [CNT_PARK] = "parks",

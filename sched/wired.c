@@ -141,6 +141,8 @@ void g_unwire(void) {
     section_leave(g);
 }
 
+void g_ends_first_m(void) { getg()->m->first_ends = true; }
+
 /* ---- looking from outside ---- */
 
 int32_t g_wired_tid(const struct g *g) {

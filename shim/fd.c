@@ -220,7 +220,7 @@ static void take_timeout(struct io *io, unsigned settings) {
         return;
     io->restarts = false; /* signal(7) */
     uint64_t now = nanotime();
-    io->deadline = ns > TIME_FOREVER - 1 - now ? TIME_FOREVER - 1 : now + ns;
+    io->deadline = ns > DEADLINE_MAX - now ? DEADLINE_MAX : now + ns;
 }
 
 bool io_wait(struct io *io, long *r) {

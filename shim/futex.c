@@ -34,8 +34,10 @@ static long wait_bitset(uintptr_t addr, uint32_t val, uint64_t deadline, uint32_
     case PARK_TIMEOUT:
         return -ETIMEDOUT;
     case PARK_INTERRUPTED:
-        /* Began anew, as the kernel does after a handler with SA_RESTART: the word may differ. */
-        return signal_ends(mark, true) ? -EINTR : wait_bitset(addr, val, deadline, bits);
+        /* Begun anew, as the kernel does after a handler with SA_RESTART, but not where there is a
+         * deadline: the word may differ. */
+        return signal_ends(mark, deadline == TIME_FOREVER) ? -EINTR
+                                                           : wait_bitset(addr, val, deadline, bits);
     default:
         return 0;
     }
@@ -96,6 +98,8 @@ static long requeue(uintptr_t a1, int nwake, int nmove, uintptr_t a2, const uint
     struct waiter *w;
     long done = take_waiters(b1, a1, nwake, UINT32_MAX, &woken);
     long moved = 0;
+    for (w = a1 == a2 ? lot_first(b1, a1) : NULL; w && moved < nmove; w = lot_next(w))
+        moved++; /* to where they are */
     while (a1 != a2 && moved < nmove && (w = lot_first(b1, a1))) {
         lot_requeue(b1, w, b2, a2);
         moved++;
@@ -104,8 +108,7 @@ static long requeue(uintptr_t a1, int nwake, int nmove, uintptr_t a2, const uint
     lot_unlock(b1);
     wake_list_ready(&woken);
     g_yield_if_asked();
-    /* FUTEX_REQUEUE counts the woken, FUTEX_CMP_REQUEUE also the moved ones. */
-    return expect ? done + moved : done;
+    return done + moved; /* also of FUTEX_REQUEUE, whatever futex(2) says */
 }
 
 /* FUTEX_WAKE_OP: an encoded read-modify-write of the second word decides whether to wake there. */
@@ -187,12 +190,32 @@ static int wait_deadline(int op, bool realtime, const struct timespec *ts, uint6
                           : deadline_abs(realtime ? CLOCK_REALTIME : CLOCK_MONOTONIC, ts, deadline);
 }
 
+/* FUTEX_WAIT has a relative timeout, of which this is left since then. */
+static const struct timespec *rest_of(const struct timespec *given, uint64_t begun,
+                                      struct timespec *left) {
+    uint64_t deadline;
+    if (deadline_rel(given, &deadline))
+        return given; /* the kernel says so */
+    *left = time_until(deadline - (nanotime() - begun));
+    return left;
+}
+
 static long in_kernel(long uaddr, long op, long val, long timeout, long uaddr2, long val3) {
     int cmd = (int)op & FUTEX_CMD_MASK;
     bool waits = cmd == FUTEX_WAIT || cmd == FUTEX_WAIT_BITSET || cmd == FUTEX_LOCK_PI ||
                  cmd == FUTEX_LOCK_PI2 || cmd == FUTEX_WAIT_REQUEUE_PI;
-    return waits ? LIBC_CALL(sys(SYS_futex, uaddr, op, val, timeout, uaddr2, val3))
-                 : sys(SYS_futex, uaddr, op, val, timeout, uaddr2, val3);
+    if (!waits)
+        return sys(SYS_futex, uaddr, op, val, timeout, uaddr2, val3);
+    const struct timespec *given = (const struct timespec *)timeout, *ts = given;
+    struct timespec left;
+    uint64_t mark = signal_mark(), begun = nanotime();
+    for (;;) {
+        long r = LIBC_CALL(sys(SYS_futex, uaddr, op, val, ts, uaddr2, val3));
+        if (r != -EINTR || signal_ends(mark, false))
+            return r;
+        if (cmd == FUTEX_WAIT && given) /* nothing of the caller's has ended it */
+            ts = rest_of(given, begun, &left);
+    }
 }
 
 /* A word that may be shared is the kernel's. But who began to wait before that was known is in the
@@ -229,6 +252,10 @@ static bool a2_is_wrong(int cmd, uintptr_t a2) {
     return a2_used(cmd) && (a2 % 4 || (!a2 && cmd == FUTEX_WAKE_OP));
 }
 
+bool futex_is_shared(long op, long uaddr) {
+    return !(op & FUTEX_PRIVATE_FLAG) && mapping_is_shared((uintptr_t)uaddr);
+}
+
 /* futex(2), arguments as the kernel's. Returns its result or -errno. Any thread. */
 long futex_call(long uaddr, long op, long val, long timeout, long uaddr2, long val3) {
     int cmd = (int)op & FUTEX_CMD_MASK;
@@ -237,8 +264,7 @@ long futex_call(long uaddr, long op, long val, long timeout, long uaddr2, long v
     bool realtime = op & FUTEX_CLOCK_REALTIME;
     uint64_t deadline;
     uint32_t expect = (uint32_t)val3;
-    bool shared = !(op & FUTEX_PRIVATE_FLAG) &&
-                  (mapping_is_shared(a1) || (a2_used(cmd) && mapping_is_shared(a2)));
+    bool shared = futex_is_shared(op, uaddr) || (a2_used(cmd) && futex_is_shared(op, uaddr2));
     if (passthrough() || a1 % 4 || !a1 || a2_is_wrong(cmd, a2))
         return in_kernel(uaddr, op, val, timeout, uaddr2, val3);
     if (shared)

@@ -34,7 +34,17 @@ static long futex2_wait(long uaddr, long val, long mask, long flags, long timeou
         op |= FUTEX_CLOCK_REALTIME;
     else if (timeout && (clockid_t)clock != CLOCK_MONOTONIC)
         return -EINVAL;
-    return futex_call(uaddr, op, val, timeout, 0, mask);
+    /* Unlike those of futex(2) it goes on after a handler with SA_RESTART, also with a timeout. */
+    uint64_t mark = signal_mark();
+    long r = -ENOSYS;
+    if (futex_is_shared(flags, uaddr))
+        r = LIBC_CALL(sys(SYS_futex_wait, uaddr, val, mask, flags, timeout, clock));
+    if (r != -ENOSYS)
+        return r;
+    do
+        r = futex_call(uaddr, op, val, timeout, 0, mask);
+    while (r == -EINTR && !signal_ends(mark, true));
+    return r;
 }
 
 /* Unlike futex(2) it wakes nobody if told to wake none. */

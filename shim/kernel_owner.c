@@ -10,7 +10,8 @@
  *
  * libc's list of robust ones is the goroutine's; it is registered for the kernel thread, so that
  * they are given up when the process is killed. When the thread ends: tcb_robust_abandon marks
- * them, as the kernel would, and the end of the kernel thread, which comes next, hands them on.
+ * them, as the kernel would, and the end of the kernel thread, which comes next, hands them on. The
+ * process's first kernel thread ends only if somebody waits for such a one.
  */
 #include "shim/mutex.h"
 #include "shim/wire.h"
@@ -49,6 +50,13 @@ bool kernel_owner_begin(const pthread_mutex_t *mp) {
     return true;
 }
 
+/* What it has locked before, the kernel thread that it was then has. */
+void kernel_owner_start(void) {
+    struct thread *t = thread_self();
+    if (t && unlikely(tcb_robust_pi_held(t->tcb)))
+        wire_patiently();
+}
+
 void kernel_owner_end(void) {
     struct thread *t = thread_self();
     if (t && unlikely(self_tid() != t->tid) && !t->vforked)
@@ -57,7 +65,8 @@ void kernel_owner_end(void) {
 
 void kernel_owner_thread_end(struct thread *t) {
     int32_t tid = t->wire & WIRE_LOCK ? g_wired_tid(t->g) : 0;
-    tcb_robust_abandon(t->tcb, t->tid, tid);
+    if (tcb_robust_abandon(t->tcb, t->tid, tid))
+        g_ends_first_m();
     if (tid) /* what comes to lie there next is another thread's */
         sys(SYS_set_robust_list, NULL, HEAD_SIZE);
 }

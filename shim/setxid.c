@@ -71,14 +71,19 @@ static bool done_add(struct done *d, int32_t tid) {
     return true;
 }
 
+/* False: it has ended. The process's first one is a zombie then. */
+static bool is_there(int32_t tid) {
+    return !(tid == sys(SYS_getpid) && sched_first_m_ended()) &&
+           sys(SYS_tgkill, sys(SYS_getpid), tid, 0) == 0;
+}
+
 /* Signals it and waits for its answer, or its end. */
 static void ask(int32_t tid) {
     uint32_t before = atomic_load_explicit(&call.answers, memory_order_acquire);
-    if (sys(SYS_tgkill, sys(SYS_getpid), tid, SIG_RUNTIME) < 0)
+    if (!is_there(tid) || sys(SYS_tgkill, sys(SYS_getpid), tid, SIG_RUNTIME) < 0)
         return;
     /* A thread may end before it answers: look now and then. */
-    while (atomic_load_explicit(&call.answers, memory_order_acquire) == before &&
-           sys(SYS_tgkill, sys(SYS_getpid), tid, 0) == 0)
+    while (atomic_load_explicit(&call.answers, memory_order_acquire) == before && is_there(tid))
         futex_sleep(&call.answers, before, nanotime() + NSEC_PER_MSEC);
 }
 

@@ -253,15 +253,16 @@ long shim_syscall(long nr, long a, long b, long c, long d, long e, long f);
 
 /* ---- time ---- */
 
-/* Deadline on the runtime's clock for an absolute time on `clock`; TIME_FOREVER for NULL.
- * Returns 0, or EINVAL for a bad clock or tv_nsec. A past time gives a past deadline. */
+/* Deadline for an absolute time on `clock`, CLOCK_MONOTONIC or CLOCK_REALTIME; TIME_FOREVER for
+ * NULL. Returns 0, or EINVAL for a bad clock or tv_nsec. A past time gives a past deadline. */
 int deadline_abs(clockid_t clock, const struct timespec *abs, uint64_t *deadline);
 /* For a relative time; EINVAL as above. */
 int deadline_rel(const struct timespec *rel, uint64_t *deadline);
 
 /* What is left until the deadline, for calls that tell it or begin anew with it. */
 static inline struct timespec time_until(uint64_t deadline) {
-    uint64_t now = nanotime(), ns = deadline > now ? deadline - now : 0;
+    uint64_t now = deadline_is_real(deadline) ? realtime() | DEADLINE_REAL : nanotime();
+    uint64_t ns = deadline > now ? deadline - now : 0;
     return (struct timespec){(time_t)(ns / NSEC_PER_SEC), (long)(ns % NSEC_PER_SEC)};
 }
 
@@ -294,6 +295,7 @@ int mutex_relock_after_wait(pthread_mutex_t *mp, unsigned depth, uint8_t token);
 void robust_keeper(void);
 void robust_thread_end(struct thread *t);
 void robust_reset_child(void);
+void kernel_owner_start(void);                  /* the first thread, when the runtime has started */
 void kernel_owner_thread_end(struct thread *t); /* a goroutine, at its end */
 
 /* Runs init through a frame whose unwinding (exception, cancellation) calls once_unwound. */

@@ -236,8 +236,10 @@ bool runtime_start(void) {
             settings.off = true;
         atomic_store_explicit(&started, ok ? RUNS : CANNOT, memory_order_release);
         futex_wake(&started, INT32_MAX);
-        if (ok)
+        if (ok) {
             signal_open();
+            kernel_owner_start();
+        }
         return ok;
     }
     while ((s = atomic_load_explicit(&started, memory_order_acquire)) == STARTING)

@@ -172,7 +172,8 @@ void tcb_leave(uintptr_t tcb) {
     atomic_fetch_or_explicit(tcb_cancelhandling(tcb), CANCEL_EXITING, memory_order_relaxed);
 }
 
-void tcb_robust_abandon(uintptr_t tcb, int32_t tid, int32_t kernel_tid) {
+bool tcb_robust_abandon(uintptr_t tcb, int32_t tid, int32_t kernel_tid) {
+    bool kernel_waits = false;
     struct robust_head *head = &FIELD(tcb, glibc.off_robust_head, struct robust_head);
     for (void *entry = head->list, *after; entry != head; entry = after) {
         /* Bit 0 marks a priority-inheriting one: those the kernel hands on, when its thread ends.
@@ -190,7 +191,17 @@ void tcb_robust_abandon(uintptr_t tcb, int32_t tid, int32_t kernel_tid) {
         if (v & FUTEX_WAITERS &&
             !in_kernel) /* without the private flag: libc waits so for robust ones */
             sys(SYS_futex, word, FUTEX_WAKE, 1);
+        kernel_waits |= in_kernel && v & FUTEX_WAITERS;
     }
+    return kernel_waits;
+}
+
+bool tcb_robust_pi_held(uintptr_t tcb) {
+    struct robust_head *head = &FIELD(tcb, glibc.off_robust_head, struct robust_head);
+    void *entry = head->list;
+    while (entry != head && !((uintptr_t)entry & 1))
+        entry = *(void **)entry;
+    return entry != head;
 }
 
 void tcb_set_unwind_buf(uintptr_t tcb, void *buf) {

@@ -68,8 +68,10 @@ void tcb_enter(uintptr_t tcb);
 void tcb_leave(uintptr_t tcb);
 /* What the kernel does for a thread that exits: the robust mutexes it still holds become
  * EOWNERDEAD for the next one (get_robust_list(2)). tid, or kernel_tid: what they say who owns
- * them; the kernel thread is about to end. */
-void tcb_robust_abandon(uintptr_t tcb, int32_t tid, int32_t kernel_tid);
+ * them; the kernel thread is about to end. True: it has to, for somebody waits in the kernel. */
+bool tcb_robust_abandon(uintptr_t tcb, int32_t tid, int32_t kernel_tid);
+/* Does it hold one whose owner the kernel has to know? */
+bool tcb_robust_pi_held(uintptr_t tcb);
 
 static inline void **tcb_result(uintptr_t tcb) { return (void **)(tcb + glibc.off_result); }
 static inline _Atomic int *tcb_cancelhandling(uintptr_t tcb) {

@@ -11,22 +11,16 @@ static bool nsec_valid(const struct timespec *t) {
 
 /* Nanoseconds, saturating below "for ever". Negative times are long past: 0. */
 static uint64_t to_ns(const struct timespec *t) {
-    const time_t max = (time_t)((TIME_FOREVER - 1) / NSEC_PER_SEC - 1);
+    const time_t max = (time_t)(DEADLINE_MAX / NSEC_PER_SEC - 1);
     if (t->tv_sec < 0)
         return 0;
     if (t->tv_sec > max)
-        return TIME_FOREVER - 1;
+        return DEADLINE_MAX;
     return (uint64_t)t->tv_sec * NSEC_PER_SEC + (uint64_t)t->tv_nsec;
 }
 
 static uint64_t add_saturating(uint64_t a, uint64_t b) {
-    return a > TIME_FOREVER - 1 - b ? TIME_FOREVER - 1 : a + b;
-}
-
-static uint64_t clock_now(clockid_t clock) {
-    struct timespec now;
-    clock_gettime(clock, &now);
-    return to_ns(&now);
+    return a > DEADLINE_MAX - b ? DEADLINE_MAX : a + b;
 }
 
 int deadline_abs(clockid_t clock, const struct timespec *abs, uint64_t *deadline) {
@@ -37,11 +31,7 @@ int deadline_abs(clockid_t clock, const struct timespec *abs, uint64_t *deadline
         return EINVAL;
     if (!nsec_valid(abs))
         return EINVAL;
-    *deadline = to_ns(abs);
-    if (clock == CLOCK_REALTIME) {
-        uint64_t real = clock_now(CLOCK_REALTIME), mono = nanotime();
-        *deadline = *deadline <= real ? 0 : add_saturating(mono, *deadline - real);
-    }
+    *deadline = to_ns(abs) | (clock == CLOCK_REALTIME ? DEADLINE_REAL : 0);
     return 0;
 }
 
