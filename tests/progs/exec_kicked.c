@@ -1,7 +1,7 @@
 /* exec_kicked.c - a program becomes another one while its threads compute and send each other
  * signals: nothing that the runtime uses to interrupt its kernel threads arrives in the new one,
- * where it would end it. A hundred times, from the main thread and from others; also execs that
- * fail change nothing, though several threads try at once.
+ * where it would end it. A hundred times, from the main thread and from others; also execs that fail
+ * change nothing, though several threads try at once.
  *
  * Under gthread every goroutine is preempted every 50 us: else it would take an exec of 10 ms. */
 #include "util.h"
