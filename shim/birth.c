@@ -281,6 +281,37 @@ SHIM_API int shim_ioctl(int fd, unsigned long request, ...) {
 
 /* ---- closing ---- */
 
+struct closing {
+    struct net_desc *d;
+    uint32_t tag;
+};
+static void close_unwound(void *closing) {
+    struct closing *c = closing;
+    net_close_end(c->d, c->tag);
+}
+
+/* -errno. The number is free as soon as the kernel has begun, so the call is never made again. */
+static int close_uncancelled(int fd) { return (int)LIBC_CALL(sys(SYS_close, fd)); }
+static int close_cancelled(int fd) { return LIBC_CALL(next(close)(fd) < 0 ? -errno : 0); }
+
+/* The same of a descriptor that is known here. It may wait: a socket that lingers, a server's file.
+ */
+static int close_known(int fd, struct net_desc *d, bool cancels) {
+    struct _pthread_cleanup_buffer unwinding;
+    pair_end(fd, d);
+    struct closing c = {d, net_close_begin(d)};
+    int r;
+    if (cancels) {
+        _pthread_cleanup_push(&unwinding, close_unwound, &c);
+        r = close_cancelled(fd);
+        _pthread_cleanup_pop(&unwinding, 0);
+    } else {
+        r = close_uncancelled(fd);
+    }
+    net_close_end(d, c.tag);
+    return r;
+}
+
 int fd_close(int fd, bool cancels) {
     if (!fd_tracked())
         return next(close)(fd);
@@ -291,14 +322,7 @@ int fd_close(int fd, bool cancels) {
     if (cancels)
         cancel_test();
     struct net_desc *d = net_desc_look(fd);
-    uint32_t tag = 0;
-    if (d) {
-        pair_end(fd, d);
-        tag = net_close_begin(d);
-    }
-    int r = (int)LIBC_CALL(sys(SYS_close, fd));
-    if (d)
-        net_close_end(d, tag);
+    int r = d ? close_known(fd, d, cancels) : cancels ? close_cancelled(fd) : close_uncancelled(fd);
     if (r < 0) {
         errno = -r;
         return -1;

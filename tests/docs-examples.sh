@@ -58,17 +58,27 @@ for command in run compare dump top trace check; do
         grep -q -- "$option" tools/completion/gthread || wrong "the completion does not name $command's $option"
     done
 done
-count=0
-sed -n '/^\.EX/,/^\.EE/p' docs/gthread.1 | grep -v '^\.' | sed 's/\\-/-/g' >"$dir/examples"
-(cd "$dir" && exec gthread run python3 server.py 23452 >/dev/null 2>&1) & # for the last one
+# Others may run this test on the same machine: ports that nobody has. Not of those that connect()
+# takes by itself.
+port_of_nobody() {
+    local port
+    for ((;;)); do
+        port=$((20000 + RANDOM % 10000))
+        (exec 3<>/dev/tcp/127.0.0.1/$port) 2>/dev/null || break
+    done
+    echo "$port"
+}
+count=0 attach_port=$(port_of_nobody) compare_port=$(port_of_nobody)
+sed -n '/^\.EX/,/^\.EE/p' docs/gthread.1 | grep -v '^\.' | sed -e 's/\\-/-/g' -e "s/23451/$compare_port/g" >"$dir/examples"
+(cd "$dir" && exec gthread run python3 server.py "$attach_port" >/dev/null 2>&1) & # for the last one
 server=$!
 children+=("$server")
 for ((i = 0; i < 600; i++)); do # a loaded machine needs some seconds to start Python
     kill -0 "$server" 2>/dev/null || break
-    (exec 4<>/dev/tcp/127.0.0.1/23452) 2>/dev/null && break
+    (exec 4<>/dev/tcp/127.0.0.1/$attach_port) 2>/dev/null && break
     sleep 0.1
 done
-(cd "$dir" && python3 client.py 23452) || wrong "the server of the examples does not serve"
+(cd "$dir" && python3 client.py "$attach_port") || wrong "the server of the examples does not serve"
 while read -r line <&4; do example "$dir" "$line"; done 4<"$dir/examples"
 [ $count = 9 ] || wrong "gthread.1: expected 9 examples, came $count"
 expect out '^goroutines +running '

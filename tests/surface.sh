@@ -3,6 +3,8 @@
 #
 # usage: tests/surface.sh [LIB]
 #
+# Also: has every wrapper that can wait a row among the trials of tests/progs/waits_*.c?
+#
 # Compares interpose/symbols.tab and surface.tab with what libc.so.6 exports and with what the built
 # library does, syscalls.tab with <sys/syscall.h>. One line for each name that is not as it should
 # be: a new glibc's or kernel's names show up here.
@@ -42,7 +44,34 @@ aliases() {
         END { for (a in of) { n = split(names[a], t, " "); for (i = 1; i <= n; i++) print t[i], of[a] } }' "$1"
 }
 
+# Without a row: what only programs linked before 2.33 can call, NIS, what real-time priorities are
+# needed for, and two protocols that nobody speaks any more and that look for cancellation as they like.
+no_row='__fxstatat __lxstat __xstat innetgr mutex_setprioceiling rcmd rcmd_af rexec rexec_af'
+# waiting FILES: the wrappers that bracket a call or park, by the name after shim_
+waiting() {
+    awk '
+        /^(KEEP|GIVE|INSIDE|MOVES|BORN|GIVE_UNLESS)\(/ {
+            macro = line = $0; sub(/\(.*/, "", macro); sub(/^[A-Z_]+\(/, "", line)
+            n = split(line, arg, /, */)
+            print arg[macro ~ /MOVES|BORN/ ? 1 : macro == "GIVE_UNLESS" ? 3 : 2]; next }
+        /^SHIM_API .*shim_/ { name = $0; sub(/^.*shim_/, "", name); sub(/\(.*/, "", name); waits = 0 }
+        name && /LIBC_CALL|IO_RESULT|BRACKETED|cancel_wait|lot_wait/ { waits = 1 }
+        /^}|^SHIM_API .*}$/ { if (name && waits) print name; name = "" }' "$@" | sort -u
+}
+# no_trials: those of them that no row names, by any of their names
+no_trials() {
+    rows interpose/symbols.tab | awk '{sub(/^shim_/, "", $2); print $2, $1}' >"$work/names"
+    cat tests/progs/waits_*.c | tr -cs '_a-zA-Z0-9' '\n' | sort -u >"$work/words"
+    waiting shim/*.c | grep -vxF "${no_row// /$'\n'}" |
+        awk -v names="$work/names" -v words="$work/words" '
+            BEGIN {
+                while ((getline word <words) > 0) in_rows[word] = 1
+                while ((getline line <names) > 0) { split(line, f, " "); all[f[1]] = 1; if (f[2] in in_rows) has[f[1]] = 1 } }
+            ($1 in all) && !($1 in has)'
+}
+
 {
+    no_trials | sed 's/$/: may wait, and has no row in tests\/progs\/waits_*.c/'
     unknown "$work/libc" | sed "s|\$|: $libc has it, interpose/symbols.tab and surface.tab do not: can it wait?|"
     aliases "$work/libc" | awk '{print $1 ": is another name of " $2 ", which is wrapped; it is not"}'
     comm -12 "$work/wrapped" <(sort -u "$work/left") | sed 's/$/: is wrapped, and in interpose\/surface.tab/'
@@ -69,6 +98,9 @@ aliases() {
     echo "surface.sh: a name that is in neither table was not noticed" >>"$work/wrong"
 aliases "$work/doctored" | grep -qx 'read_renamed [_a-z]*read' ||
     echo "surface.sh: another name of a wrapped function was not noticed" >>"$work/wrong"
+
+waiting - <<<'KEEP(int, waits_for_nothing, (int fd), (fd))' | grep -qx waits_for_nothing && [ "$(waiting shim/*.c | wc -l)" -gt 120 ] ||
+    echo "surface.sh: a wrapper that may wait was not noticed" >>"$work/wrong"
 
 cat "$work/wrong"
 echo "$(wc -l <"$work/wrapped") wrapped, $(wc -l <"$work/left") left, $(wc -l <"$work/kernel") system calls," \

@@ -36,6 +36,10 @@ $(TEST_BUILD)/progs/lib/%.so: tests/progs/lib/%.c
 $(TEST_BUILD)/progs/tls_linked: $(TEST_BUILD)/progs/lib/tls_dynamic.so
 $(TEST_BUILD)/progs/tls_linked: TEST_LDLIBS = $(TEST_BUILD)/progs/lib/tls_dynamic.so
 
+# What the library makes of a system call by its number, from the table that it has it from.
+$(TEST_BUILD)/progs/waits_numbers: $(BUILD)/gen/syscalls.h $(BUILD)/gen/syscall_names.h
+$(TEST_BUILD)/progs/waits_numbers: CFLAGS += -I$(BUILD)/gen
+
 $(TEST_BUILD)/progs/x8_sanitizer: TEST_LDLIBS = -rdynamic
 
 $(TEST_BUILD)/progs/s5_unwind_through_handler: CXXFLAGS += -fnon-call-exceptions

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
+#include <pty.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/select.h>
@@ -13,6 +14,13 @@
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/un.h>
+#include <termios.h>
+
+/* Fortified callers' entries; the headers have them only as inline functions. */
+ssize_t __read_chk(int fd, void *b, size_t n, size_t size);
+ssize_t __recv_chk(int fd, void *b, size_t n, size_t size, int flags);
+ssize_t __recvfrom_chk(int fd, void *b, size_t n, size_t size, int flags, struct sockaddr *from,
+                       socklen_t *len);
 
 static int fd[2], more[2], ep = -1, conn = -1;
 static FILE *stream;
@@ -78,6 +86,23 @@ static void make_file_to_full(void) {
     more[0] = (int)DONE(open("/proc/self/exe", O_RDONLY));
 }
 
+/* fd[1] is the terminal, fd[0] who has it on his screen; as it is, without a line's rules. */
+static void make_terminal(void) {
+    struct termios raw;
+    DONE(openpty(&fd[0], &fd[1], NULL, NULL, NULL));
+    DONE(tcgetattr(fd[1], &raw));
+    cfmakeraw(&raw);
+    DONE(tcsetattr(fd[1], TCSANOW, &raw));
+}
+/* The kernel moves it on to where the other end reads by and by: full is what has stayed full. */
+static void make_full_terminal(void) {
+    make_terminal();
+    for (int i = 0; i < 20; i++) {
+        fill(fd[1]);
+        pause_ms(1);
+    }
+}
+
 static struct sockaddr_un name;
 
 static void make_listener(void) {
@@ -108,6 +133,7 @@ static void make_epoll(void) {
 DO(give, WANT(write(fd[1], "x\n", 1), 1))
 DO(give_line, WANT(write(fd[1], "x\n", 2), 2))
 DO(give_event, DONE(eventfd_write(fd[0], 1)))
+DO(type, WANT(write(fd[0], "x", 1), 1))
 DO(take, drain(fd[0]))
 DO(take_event, eventfd_t v; DONE(eventfd_read(fd[0], &v)))
 DO(take_connection, shut(&conn); more[0] = (int)DONE(accept(fd[0], NULL, NULL)))
@@ -131,11 +157,13 @@ static void limit(int f, int option) {
 #define MMSG (&(struct mmsghdr){*MSG, 0})
 
 CALL(c_read, read(fd[0], &c, 1))
+CALL(c_read_chk, __read_chk(fd[0], &c, 1, sizeof c))
 CALL(c_readv, readv(fd[0], IOV, 1))
 CALL(c_preadv2, preadv2(fd[0], IOV, 1, -1, 0))
 CALL(c_write, write(fd[1], &c, 1))
 CALL(c_writev, writev(fd[1], IOV, 1))
 CALL(c_pwritev2, pwritev2(fd[1], IOV, 1, -1, 0))
+CALL(c_read_terminal, read(fd[1], &c, 1))
 CALL(n_read, syscall(SYS_read, fd[0], &c, 1))
 CALL(n_readv, syscall(SYS_readv, fd[0], IOV, 1))
 CALL(n_preadv2, syscall(SYS_preadv2, fd[0], IOV, 1, -1L, 0L, 0))
@@ -145,6 +173,8 @@ CALL(n_pwritev2, syscall(SYS_pwritev2, fd[1], IOV, 1, -1L, 0L, 0))
 
 CALL(c_recv, recv(fd[0], &c, 1, 0))
 CALL(c_recvfrom, recvfrom(fd[0], &c, 1, 0, NULL, NULL))
+CALL(c_recv_chk, __recv_chk(fd[0], &c, 1, sizeof c, 0))
+CALL(c_recvfrom_chk, __recvfrom_chk(fd[0], &c, 1, sizeof c, 0, NULL, NULL))
 CALL(c_recvmsg, recvmsg(fd[0], MSG, 0))
 CALL(c_recvmmsg, recvmmsg(fd[0], MMSG, 1, 0, NULL))
 CALL(c_send, send(fd[1], &c, 1, 0))
@@ -237,6 +267,8 @@ CALL(c_fread, fread(line, 1, 2, stream) == 2 ? 2 : -1)
 static const struct row rows[] = {
     {"read of a pipe", make_pipe, clear_all, c_read, give, 1, RESTARTS, true, NULL, 0, close_writer,
      0},
+    {"__read_chk", make_pipe, clear_all, c_read_chk, give, 1, RESTARTS, true, NULL, 0, close_writer,
+     0},
     {"readv", make_pipe, clear_all, c_readv, give, 1, RESTARTS, true, NULL, 0, close_writer, 0},
     {"preadv2 at -1", make_pipe, clear_all, c_preadv2, give, 1, RESTARTS, true, NULL, 0,
      close_writer, 0},
@@ -257,6 +289,10 @@ static const struct row rows[] = {
      close_reader, -EPIPE},
     {"SYS_pwritev2", make_full_pipe, clear_all, n_pwritev2, take, 1, RESTARTS, false, NULL, 0,
      close_reader, -EPIPE},
+    {"read of a terminal", make_terminal, clear_all, c_read_terminal, type, 1, RESTARTS, true, NULL,
+     0, close_reader, -EIO},
+    {"write to a terminal that is stopped", make_full_terminal, clear_all, c_write, take, 1,
+     RESTARTS, true, NULL, 0, close_reader, -EIO},
     {"eventfd_read", make_event, clear_all, c_eventfd_read, give_event, 0, RESTARTS, true, NULL, 0,
      NULL, 0},
     {"eventfd_write", make_full_event, clear_all, c_eventfd_write, take_event, 0, RESTARTS, true,
@@ -265,6 +301,10 @@ static const struct row rows[] = {
     {"recv", make_stream, clear_all, c_recv, give, 1, RESTARTS, true, t_recv, -EAGAIN, shut_reading,
      0},
     {"recvfrom", make_stream, clear_all, c_recvfrom, give, 1, RESTARTS, true, t_recvfrom, -EAGAIN,
+     shut_reading, 0},
+    {"__recv_chk", make_stream, clear_all, c_recv_chk, give, 1, RESTARTS, true, NULL, 0,
+     shut_reading, 0},
+    {"__recvfrom_chk", make_stream, clear_all, c_recvfrom_chk, give, 1, RESTARTS, true, NULL, 0,
      shut_reading, 0},
     {"recvmsg", make_stream, clear_all, c_recvmsg, give, 1, RESTARTS, true, t_recvmsg, -EAGAIN,
      shut_reading, 0},

@@ -105,6 +105,8 @@ DO(rwlock_give, OK(pthread_rwlock_unlock(&rwlock)))
 static long rw_taken(int err) { return err ? -err : -pthread_rwlock_unlock(&rwlock); }
 CALL(c_rdlock, rw_taken(pthread_rwlock_rdlock(&rwlock)))
 CALL(t_rdlock, rw_taken(pthread_rwlock_timedrdlock(&rwlock, AT(CLOCK_REALTIME))))
+CALL(t_clockrdlock,
+     rw_taken(pthread_rwlock_clockrdlock(&rwlock, CLOCK_MONOTONIC, AT(CLOCK_MONOTONIC))))
 CALL(c_wrlock, rw_taken(pthread_rwlock_wrlock(&rwlock)))
 CALL(t_wrlock, rw_taken(pthread_rwlock_clockwrlock(&rwlock, CLOCK_MONOTONIC, AT(CLOCK_MONOTONIC))))
 
@@ -212,6 +214,8 @@ static const struct row rows[] = {
      -ETIMEDOUT, NULL, 0},
     {"pthread_rwlock_rdlock", write_lock, NULL, c_rdlock, rwlock_give, 0, UNMOVED, false, t_rdlock,
      -ETIMEDOUT, NULL, 0},
+    {"pthread_rwlock_clockrdlock", write_lock, NULL, c_rdlock, NULL, 0, NO_TRIAL, false,
+     t_clockrdlock, -ETIMEDOUT, NULL, 0},
     {"pthread_rwlock_wrlock", read_lock, NULL, c_wrlock, rwlock_give, 0, UNMOVED, false, t_wrlock,
      -ETIMEDOUT, NULL, 0},
     {"pthread_barrier_wait", barrier_make, NULL, c_barrier, barrier_give, 0, UNMOVED, false, NULL,
