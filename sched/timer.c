@@ -16,7 +16,10 @@
  *            by its sleep, which is one of CLOCK_REALTIME until the first of these deadlines and
  *            thus ended by the kernel (timers_first_real). It reckons all timer0 anew.
  * Who puts in a deadline meanwhile: reads real_offset under timer_lock, as sysmon takes it after
- * it has set real_offset. So either that is the new one, or sysmon finds the deadline.
+ * it has set real_offset. So either that is the new one, or sysmon finds the deadline. sysmon says
+ * that it sleeps (sysmon_asleep, seq_cst), then reads the first deadline (real0); who adds one
+ * stores that first and then reads sysmon_asleep: it matters only for a G without a P, all others
+ * have woken sysmon when they took theirs.
  */
 #include "sched/runtime.h"
 
@@ -112,7 +115,7 @@ static bool first_set_locked(struct p *p) {
     if (unlikely(real) && due_at(real) < first)
         first = due_at(real);
     bool earlier = first < atomic_load_explicit(&p->timer0, memory_order_relaxed);
-    atomic_store_explicit(&p->real0, real ? real->when : TIME_FOREVER, memory_order_relaxed);
+    atomic_store_explicit(&p->real0, real ? real->when : TIME_FOREVER, memory_order_seq_cst);
     atomic_store_explicit(&p->timer0, first, memory_order_seq_cst);
     return earlier;
 }
@@ -153,6 +156,8 @@ void timer_add(struct p *p, struct g *g, uint64_t when, uint32_t seq) {
     lock_release(&p->timer_lock);
     if (earlier)
         poller_timer_added(first);
+    if (unlikely(deadline_is_real(when)))
+        sysmon_wake();
 }
 
 /* Removes g's deadline if it has not fired. Called by g itself. */
@@ -215,7 +220,7 @@ uint64_t timers_next(void) {
 uint64_t timers_first_real(void) {
     uint64_t min = TIME_FOREVER;
     for (uint32_t i = 0; i < sched.cfg.procs; i++) {
-        uint64_t t = atomic_load_explicit(&sched.allp[i].real0, memory_order_relaxed);
+        uint64_t t = atomic_load_explicit(&sched.allp[i].real0, memory_order_seq_cst);
         if (t < min)
             min = t;
     }

@@ -81,7 +81,7 @@ static int sem_wait_until(struct new_sem *s, clockid_t clock, const struct times
             return take(s) ? 0 : fail(ETIMEDOUT);
         if (r == PARK_INTERRUPTED) {
             cancel_test();
-            if (signal_ends(mark, true))
+            if (signal_ends(mark, deadline == TIME_FOREVER)) /* as the kernel's wait with one */
                 return fail(EINTR);
         }
     } while (!take(s));

@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/file.h>
+#include <sys/mman.h>
 #include <sys/msg.h>
 #include <sys/select.h>
 #include <sys/socket.h>
@@ -20,7 +21,7 @@ enum { RESTARTS, ENDS };
 static int pipe_fd[2], pair_fd[2], timed_fd[2], listener, epfd, lock_fd, other_fd, queue_id;
 static char path[] = "/tmp/signal_restart_XXXXXX";
 static sem_t sem;
-static uint32_t word;
+static uint32_t word, *shared_word;
 static pid_t child;
 
 static struct timespec far(clockid_t clock) { return time_in(clock, 40000); }
@@ -49,6 +50,23 @@ static long do_flock(void) { return flock(lock_fd, LOCK_EX); }
 static long do_sem_wait(void) { return sem_wait(&sem); }
 static long do_futex(void) {
     return syscall(SYS_futex, &word, FUTEX_WAIT_PRIVATE, 0, NULL) == -1 && errno == EAGAIN ? 0 : -1;
+}
+static long do_futex_timed(void) {
+    struct timespec t = {40, 0};
+    return syscall(SYS_futex, &word, FUTEX_WAIT_PRIVATE, 0, &t);
+}
+static long do_futex_until(void) {
+    struct timespec t = far(CLOCK_REALTIME);
+    int op = FUTEX_WAIT_BITSET_PRIVATE | FUTEX_CLOCK_REALTIME;
+    return syscall(SYS_futex, &word, op, 0, &t, NULL, FUTEX_BITSET_MATCH_ANY);
+}
+static long do_futex_shared(void) {
+    struct timespec t = {40, 0};
+    return syscall(SYS_futex, shared_word, FUTEX_WAIT, 0, &t);
+}
+static long do_sem_timedwait(void) {
+    struct timespec t = far(CLOCK_REALTIME);
+    return sem_timedwait(&sem, &t);
 }
 static long do_poll(void) { return poll(NULL, 0, 40000); }
 static long do_ppoll(void) {
@@ -114,6 +132,10 @@ static const struct call {
     {"flock", do_flock, RESTARTS},
     {"sem_wait", do_sem_wait, RESTARTS},
     {"futex", do_futex, RESTARTS},
+    {"futex with a time-out", do_futex_timed, ENDS},
+    {"futex with a deadline", do_futex_until, ENDS},
+    {"shared futex with a time-out", do_futex_shared, ENDS},
+    {"sem_timedwait", do_sem_timedwait, ENDS},
     {"poll", do_poll, ENDS},
     {"ppoll", do_ppoll, ENDS},
     {"select", do_select, ENDS},
@@ -252,6 +274,8 @@ int main(void) {
     DONE(unlink(path));
     queue_id = DONE(msgget(IPC_PRIVATE, 0600));
     DONE(sem_init(&sem, 0, 0));
+    shared_word = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    CHECK(shared_word != MAP_FAILED, "mmap: %s", check_name_of(errno));
     round_with(0);
     round_with(SA_RESTART);
     DONE(msgctl(queue_id, IPC_RMID, NULL));
