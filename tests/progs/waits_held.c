@@ -1,6 +1,6 @@
 /* waits_held.c - the calls on files, names and devices that mostly are answered at once, when they
- * are not: a disk or a server that does not answer. See held.h for how, waits.h for the trials.
- * needs: time
+ * are not: a disk or a server that does not answer. See held_call.h for how, waits.h for the
+ * trials. needs: time
  */
 #include "held_call.h"
 #include "waits.h"
@@ -207,210 +207,112 @@ static const struct held_row {
     bool cancels;
     long (*timed)(void);
 } held_rows[] = {
-#define ROW(name, call, nr, other, cancels)                                                        \
+/* clang-format off */
+#define ROW(name, call, nr, other, cancels) \
     {name, {nr, other}, call, -HELD_ERROR, RESTARTS, cancels, NULL},
 #define QUIET(name, call, nr, other) {name, {nr, other}, call, 0, NO_TRIAL, false, NULL},
-    ROW("pread", c_pread, SYS_pread64, -1, true) ROW(
-        "__pread_chk", c_pread_chk, SYS_pread64, -1,
-        true) ROW("pwrite", c_pwrite, SYS_pwrite64, -1,
-                  true) ROW("preadv", c_preadv, SYS_preadv, -1,
-                            true) ROW("pwritev", c_pwritev, SYS_pwritev, -1,
-                                      true) ROW("preadv2", c_preadv2, SYS_preadv2, SYS_preadv, true)
-        ROW("pwritev2", c_pwritev2, SYS_pwritev2, SYS_pwritev, true) ROW(
-            "read of a file", c_read, SYS_read, -1,
-            true) ROW("readv of a file", c_readv,
-                      SYS_readv, -1, true) ROW("writev to a file", c_writev, SYS_writev, -1,
-                                               true) ROW("close", c_close, SYS_close, -1, true)
-            ROW("fsync", c_fsync, SYS_fsync, -1, true) ROW(
-                "fdatasync", c_fdatasync,
-                SYS_fdatasync, -1, true) QUIET("sync", c_sync, SYS_sync,
-                                               -1) ROW("syncfs", c_syncfs, SYS_syncfs, -1,
-                                                       false) ROW("sync_file_range",
-                                                                  c_sync_file_range, SYS_sync_file_range, -1, true)
-                ROW("msync", c_msync, SYS_msync, -1, true) ROW(
-                    "fallocate", c_fallocate,
-                    SYS_fallocate, -1,
-                    true) ROW("posix_fallocate", c_posix_fallocate, SYS_fallocate, -1,
-                              false) ROW("posix_fadvise", c_posix_fadvise, SYS_fadvise64, -1,
-                                         false) ROW("readahead", c_readahead, SYS_readahead, -1, false)
-                    ROW("ftruncate", c_ftruncate, SYS_ftruncate, -1, false) ROW(
-                        "truncate",
-                        c_truncate,
-                        SYS_truncate, -1,
-                        false) ROW("copy_file_range", c_copy_file_range, SYS_copy_file_range, -1,
-                                   true) ROW("getdents64", c_getdents64, SYS_getdents64, -1, false)
-
-                        ROW("stat", c_stat, SYS_newfstatat, SYS_stat, false) ROW(
-                            "lstat", c_lstat, SYS_newfstatat, SYS_lstat,
-                            false) ROW("fstatat", c_fstatat, SYS_newfstatat, -1,
-                                       false) ROW("statx", c_statx, SYS_statx, -1,
-                                                  false) ROW("access", c_access, SYS_access,
-                                                             SYS_faccessat,
-                                                             false)
-                            ROW("faccessat", c_faccessat, SYS_faccessat, SYS_faccessat2, false) ROW(
-                                "readlink",
-                                c_readlink,
-                                SYS_readlink, SYS_readlinkat,
-                                false) ROW("readlinkat", c_readlinkat, SYS_readlinkat, -1,
-                                           false) ROW("__readlink_chk", c_readlink_chk, SYS_readlink, SYS_readlinkat,
-                                                      false) ROW("__readlinkat_chk",
-                                                                 c_readlinkat_chk, SYS_readlinkat,
-                                                                 -1, false)
-                                ROW("realpath", c_realpath, SYS_readlink, SYS_readlinkat, false) ROW(
-                                    "__realpath_chk", c_realpath_chk,
-                                    SYS_readlink, SYS_readlinkat,
-                                    false) ROW("canonicalize_file_name", c_canonicalize,
-                                               SYS_readlink, SYS_readlinkat,
-                                               false) ROW("statfs", c_statfs, SYS_statfs, -1, false)
-                                    ROW("fstatfs", c_fstatfs, SYS_fstatfs, -1, false) ROW(
-                                        "statvfs", c_statvfs, SYS_statfs,
-                                        -1,
-                                        false) ROW("fstatvfs", c_fstatvfs, SYS_fstatfs, -1,
-                                                   false) ROW("mkdir", c_mkdir, SYS_mkdir,
-                                                              SYS_mkdirat,
-                                                              false)
-                                        ROW("mkdirat", c_mkdirat, SYS_mkdirat, -1, false) ROW(
-                                            "rmdir", c_rmdir, SYS_rmdir, SYS_unlinkat,
-                                            false) ROW("unlink", c_unlink, SYS_unlink, SYS_unlinkat,
-                                                       false) ROW("unlinkat", c_unlinkat, SYS_unlinkat, -1, false)
-                                            ROW("remove", c_remove, SYS_unlink, SYS_unlinkat, false) ROW(
-                                                "rename", c_rename,
-                                                SYS_rename,
-                                                SYS_renameat,
-                                                false) ROW("renameat", c_renameat, SYS_renameat,
-                                                           SYS_renameat2,
-                                                           false) ROW("renameat2", c_renameat2,
-                                                                      SYS_renameat2,
-                                                                      -1,
-                                                                      false)
-                                                ROW("link", c_link, SYS_link, SYS_linkat, false) ROW(
-                                                    "linkat",
-                                                    c_linkat, SYS_linkat, -1,
-                                                    false) ROW("symlink", c_symlink, SYS_symlink,
-                                                               SYS_symlinkat,
-                                                               false) ROW("symlinkat", c_symlinkat,
-                                                                          SYS_symlinkat, -1, false)
-
-                                                    ROW("open of a file", c_open, SYS_openat, -1, true) ROW(
-                                                        "openat of a file",
-                                                        c_openat,
-                                                        SYS_openat,
-                                                        -1,
-                                                        true) ROW("creat of a file", c_creat,
-                                                                  SYS_creat, -1, true)
-                                                        ROW("fopen of a file", c_fopen, SYS_openat, -1, true) ROW(
-                                                            "freopen",
-                                                            c_freopen, SYS_openat, -1,
-                                                            true) ROW("opendir",
-                                                                      c_opendir, SYS_openat, -1,
-                                                                      false) ROW("shm_open",
-                                                                                 c_shm_open,
-                                                                                 SYS_openat, -1,
-                                                                                 false)
-                                                            ROW("mq_open", c_mq_open, SYS_mq_open, -1, false) ROW(
-                                                                "memfd_create",
-                                                                c_memfd_create,
-                                                                SYS_memfd_create, -1,
-                                                                false) ROW("epoll_create",
-                                                                           c_epoll_create,
-                                                                           SYS_epoll_create,
-                                                                           SYS_epoll_create1,
-                                                                           false) ROW("epoll_"
-                                                                                      "create1",
-                                                                                      c_epoll_create1,
-                                                                                      SYS_epoll_create1,
-                                                                                      -1, false)
-                                                                ROW("timerfd_create",
-                                                                    c_timerfd_create,
-                                                                    SYS_timerfd_create,
-                                                                    -1,
-                                                                    false)
-                                                                    ROW("inotify_init",
-                                                                        c_inotify_init,
-                                                                        SYS_inotify_init,
-                                                                        SYS_inotify_init1,
-                                                                        false) ROW("inotify_init1",
-                                                                                   c_inotify_init1,
-                                                                                   SYS_inotify_init1,
-                                                                                   -1,
-                                                                                   false) ROW("fano"
-                                                                                              "tify"
-                                                                                              "_ini"
-                                                                                              "t",
-                                                                                              c_fanotify_init,
-                                                                                              SYS_fanotify_init,
-                                                                                              -1,
-                                                                                              false)
-                                                                        ROW("pidfd_open",
-                                                                            c_pidfd_open,
-                                                                            SYS_pidfd_open, -1,
-                                                                            false) ROW("pidfd_"
-                                                                                       "getfd",
-                                                                                       c_pidfd_getfd,
-                                                                                       SYS_pidfd_getfd,
-                                                                                       -1,
-                                                                                       false)
-
-                                                                            ROW("tcdrain",
-                                                                                c_tcdrain,
-                                                                                SYS_ioctl, -1,
-                                                                                true) ROW("tcsendbr"
-                                                                                          "eak",
-                                                                                          c_tcsendbreak,
-                                                                                          SYS_ioctl,
-                                                                                          -1,
-                                                                                          false)
-                                                                                ROW("tcsetattr",
-                                                                                    c_tcsetattr,
-                                                                                    SYS_ioctl, -1,
-                                                                                    false) ROW("ioc"
-                                                                                               "tl",
-                                                                                               c_ioctl,
-                                                                                               SYS_ioctl,
-                                                                                               -1,
-                                                                                               false)
-                                                                                    ROW("getrandom",
-                                                                                        c_getrandom,
-                                                                                        SYS_getrandom,
-                                                                                        -1, true){
-                                                                                        "getentrop"
-                                                                                        "y",
-                                                                                        {SYS_getrandom,
-                                                                                         -1},
-                                                                                        c_getentropy,
-                                                                                        -HELD_ERROR,
-                                                                                        UNMOVED,
-                                                                                        false,
-                                                                                        NULL},
-
-    QUIET("getpwnam", c_getpwnam, SYS_openat, -1) QUIET("getpwuid", c_getpwuid, SYS_openat, -1)
-        QUIET("getpwnam_r", c_getpwnam_r, SYS_openat,
-              -1) QUIET("getpwuid_r", c_getpwuid_r, SYS_openat, -1) QUIET("getpwent", c_getpwent,
-                                                                          SYS_openat, -1)
-            QUIET("getpwent_r", c_getpwent_r, SYS_openat, -1) QUIET("getgrnam", c_getgrnam,
-                                                                    SYS_openat, -1)
-                QUIET("getgrgid", c_getgrgid, SYS_openat,
-                      -1) QUIET("getgrnam_r", c_getgrnam_r, SYS_openat, -1)
-                    QUIET("getgrgid_r", c_getgrgid_r, SYS_openat,
-                          -1) QUIET("getgrent", c_getgrent, SYS_openat, -1)
-                        QUIET("getgrent_r", c_getgrent_r, SYS_openat,
-                              -1) QUIET("getgrouplist", c_getgrouplist, SYS_openat, -1)
-                            QUIET("getspnam", c_getspnam, SYS_openat,
-                                  -1) QUIET("getspnam_r", c_getspnam_r, SYS_openat,
-                                            -1) QUIET("syslog", c_syslog, SYS_socket, -1)
-                                QUIET("vsyslog", c_vsyslog, SYS_socket, -1)
-                                    QUIET("__vsyslog_chk", c_vsyslog_chk, SYS_socket, -1)
-                                        QUIET("rresvport", c_rresvport, SYS_socket, -1)
-                                            QUIET("rresvport_af", c_rresvport_af, SYS_socket, -1)
-                                                QUIET("getaddrinfo of a service", c_getaddrinfo,
-                                                      SYS_openat, -1){"gai_suspend",
-                                                                      {SYS_openat, -1},
-                                                                      c_gai_suspend,
-                                                                      0,
-                                                                      RESTARTS,
-                                                                      false,
-                                                                      t_gai_suspend},
+    ROW("pread", c_pread, SYS_pread64, -1, true)
+    ROW( "__pread_chk", c_pread_chk, SYS_pread64, -1, true)
+    ROW("pwrite", c_pwrite, SYS_pwrite64, -1, true)
+    ROW("preadv", c_preadv, SYS_preadv, -1, true)
+    ROW("pwritev", c_pwritev, SYS_pwritev, -1, true)
+    ROW("preadv2", c_preadv2, SYS_preadv2, SYS_preadv, true)
+    ROW("pwritev2", c_pwritev2, SYS_pwritev2, SYS_pwritev, true)
+    ROW( "read of a file", c_read, SYS_read, -1, true)
+    ROW("readv of a file", c_readv, SYS_readv, -1, true)
+    ROW("writev to a file", c_writev, SYS_writev, -1, true)
+    ROW("close", c_close, SYS_close, -1, true)
+    ROW("fsync", c_fsync, SYS_fsync, -1, true)
+    ROW( "fdatasync", c_fdatasync, SYS_fdatasync, -1, true)
+    QUIET("sync", c_sync, SYS_sync, -1)
+    ROW("syncfs", c_syncfs, SYS_syncfs, -1, false)
+    ROW("sync_file_range", c_sync_file_range, SYS_sync_file_range, -1, true)
+    ROW("msync", c_msync, SYS_msync, -1, true)
+    ROW( "fallocate", c_fallocate, SYS_fallocate, -1, true)
+    ROW("posix_fallocate", c_posix_fallocate, SYS_fallocate, -1, false)
+    ROW("posix_fadvise", c_posix_fadvise, SYS_fadvise64, -1, false)
+    ROW("readahead", c_readahead, SYS_readahead, -1, false)
+    ROW("ftruncate", c_ftruncate, SYS_ftruncate, -1, false)
+    ROW( "truncate", c_truncate, SYS_truncate, -1, false)
+    ROW("copy_file_range", c_copy_file_range, SYS_copy_file_range, -1, true)
+    ROW("getdents64", c_getdents64, SYS_getdents64, -1, false)
+    ROW("stat", c_stat, SYS_newfstatat, SYS_stat, false)
+    ROW( "lstat", c_lstat, SYS_newfstatat, SYS_lstat, false)
+    ROW("fstatat", c_fstatat, SYS_newfstatat, -1, false)
+    ROW("statx", c_statx, SYS_statx, -1, false)
+    ROW("access", c_access, SYS_access, SYS_faccessat, false)
+    ROW("faccessat", c_faccessat, SYS_faccessat, SYS_faccessat2, false)
+    ROW( "readlink", c_readlink, SYS_readlink, SYS_readlinkat, false)
+    ROW("readlinkat", c_readlinkat, SYS_readlinkat, -1, false)
+    ROW("__readlink_chk", c_readlink_chk, SYS_readlink, SYS_readlinkat, false)
+    ROW("__readlinkat_chk", c_readlinkat_chk, SYS_readlinkat, -1, false)
+    ROW("realpath", c_realpath, SYS_readlink, SYS_readlinkat, false)
+    ROW( "__realpath_chk", c_realpath_chk, SYS_readlink, SYS_readlinkat, false)
+    ROW("canonicalize_file_name", c_canonicalize, SYS_readlink, SYS_readlinkat, false)
+    ROW("statfs", c_statfs, SYS_statfs, -1, false)
+    ROW("fstatfs", c_fstatfs, SYS_fstatfs, -1, false)
+    ROW( "statvfs", c_statvfs, SYS_statfs, -1, false)
+    ROW("fstatvfs", c_fstatvfs, SYS_fstatfs, -1, false)
+    ROW("mkdir", c_mkdir, SYS_mkdir, SYS_mkdirat, false)
+    ROW("mkdirat", c_mkdirat, SYS_mkdirat, -1, false)
+    ROW( "rmdir", c_rmdir, SYS_rmdir, SYS_unlinkat, false)
+    ROW("unlink", c_unlink, SYS_unlink, SYS_unlinkat, false)
+    ROW("unlinkat", c_unlinkat, SYS_unlinkat, -1, false)
+    ROW("remove", c_remove, SYS_unlink, SYS_unlinkat, false)
+    ROW( "rename", c_rename, SYS_rename, SYS_renameat, false)
+    ROW("renameat", c_renameat, SYS_renameat, SYS_renameat2, false)
+    ROW("renameat2", c_renameat2, SYS_renameat2, -1, false)
+    ROW("link", c_link, SYS_link, SYS_linkat, false)
+    ROW( "linkat", c_linkat, SYS_linkat, -1, false)
+    ROW("symlink", c_symlink, SYS_symlink, SYS_symlinkat, false)
+    ROW("symlinkat", c_symlinkat, SYS_symlinkat, -1, false)
+    ROW("open of a file", c_open, SYS_openat, -1, true)
+    ROW( "openat of a file", c_openat, SYS_openat, -1, true)
+    ROW("creat of a file", c_creat, SYS_creat, -1, true)
+    ROW("fopen of a file", c_fopen, SYS_openat, -1, true)
+    ROW( "freopen", c_freopen, SYS_openat, -1, true)
+    ROW("opendir", c_opendir, SYS_openat, -1, false)
+    ROW("shm_open", c_shm_open, SYS_openat, -1, false)
+    ROW("mq_open", c_mq_open, SYS_mq_open, -1, false)
+    ROW( "memfd_create", c_memfd_create, SYS_memfd_create, -1, false)
+    ROW("epoll_create", c_epoll_create, SYS_epoll_create, SYS_epoll_create1, false)
+    ROW("epoll_create1", c_epoll_create1, SYS_epoll_create1, -1, false)
+    ROW("timerfd_create", c_timerfd_create, SYS_timerfd_create, -1, false)
+    ROW("inotify_init", c_inotify_init, SYS_inotify_init, SYS_inotify_init1, false)
+    ROW("inotify_init1", c_inotify_init1, SYS_inotify_init1, -1, false)
+    ROW("fanotify_init", c_fanotify_init, SYS_fanotify_init, -1, false)
+    ROW("pidfd_open", c_pidfd_open, SYS_pidfd_open, -1, false)
+    ROW("pidfd_getfd", c_pidfd_getfd, SYS_pidfd_getfd, -1, false)
+    ROW("tcdrain", c_tcdrain, SYS_ioctl, -1, true)
+    ROW("tcsendbreak", c_tcsendbreak, SYS_ioctl, -1, false)
+    ROW("tcsetattr", c_tcsetattr, SYS_ioctl, -1, false)
+    ROW("ioctl", c_ioctl, SYS_ioctl, -1, false)
+    ROW("getrandom", c_getrandom, SYS_getrandom, -1, true)
+    {"getentropy", {SYS_getrandom, -1}, c_getentropy, -HELD_ERROR, UNMOVED, false, NULL},
+    QUIET("getpwnam", c_getpwnam, SYS_openat, -1)
+    QUIET("getpwuid", c_getpwuid, SYS_openat, -1)
+    QUIET("getpwnam_r", c_getpwnam_r, SYS_openat, -1)
+    QUIET("getpwuid_r", c_getpwuid_r, SYS_openat, -1)
+    QUIET("getpwent", c_getpwent, SYS_openat, -1)
+    QUIET("getpwent_r", c_getpwent_r, SYS_openat, -1)
+    QUIET("getgrnam", c_getgrnam, SYS_openat, -1)
+    QUIET("getgrgid", c_getgrgid, SYS_openat, -1)
+    QUIET("getgrnam_r", c_getgrnam_r, SYS_openat, -1)
+    QUIET("getgrgid_r", c_getgrgid_r, SYS_openat, -1)
+    QUIET("getgrent", c_getgrent, SYS_openat, -1)
+    QUIET("getgrent_r", c_getgrent_r, SYS_openat, -1)
+    QUIET("getgrouplist", c_getgrouplist, SYS_openat, -1)
+    QUIET("getspnam", c_getspnam, SYS_openat, -1)
+    QUIET("getspnam_r", c_getspnam_r, SYS_openat, -1)
+    QUIET("syslog", c_syslog, SYS_socket, -1)
+    QUIET("vsyslog", c_vsyslog, SYS_socket, -1)
+    QUIET("__vsyslog_chk", c_vsyslog_chk, SYS_socket, -1)
+    QUIET("rresvport", c_rresvport, SYS_socket, -1)
+    QUIET("rresvport_af", c_rresvport_af, SYS_socket, -1)
+    QUIET("getaddrinfo of a service", c_getaddrinfo, SYS_openat, -1)
+    {"gai_suspend", {SYS_openat, -1}, c_gai_suspend, 0, RESTARTS, false, t_gai_suspend},
     {"getaddrinfo_a", {SYS_openat, -1}, c_getaddrinfo_a, 0, NO_TRIAL, false, NULL},
+    /* clang-format on */
 };
 
 enum { ROWS = sizeof held_rows / sizeof *held_rows };

@@ -130,7 +130,7 @@ static long c_res_nsend(void) {
 }
 
 #define ROW(name, call, want)                                                                      \
-    {name, make, clear, call, no_such_name, want, UNMOVED, true, NULL, 0, NULL, 0}
+    { name, make, clear, call, no_such_name, want, UNMOVED, true, NULL, 0, NULL, 0 }
 static const struct row rows[] = {
     {"getaddrinfo", make, clear, c_getaddrinfo, no_such_name, EAI_NONAME, UNMOVED, true,
      t_getaddrinfo, EAI_AGAIN, NULL, 0},

@@ -1,6 +1,6 @@
 /* waits_numbers.c - every number that interpose/syscalls.tab says may wait: a thread in each, all
  * at once, while the others go on; then each gets what the kernel says, also where a signal ends
- * it. See held.h for what lets them wait. needs: time
+ * it. See held_call.h for what lets them wait. needs: time
  */
 #include "held_call.h"
 
