@@ -27,9 +27,10 @@ class Program:
         own = {"nodejs": "/usr/bin/node", "rustc": os.path.expanduser("~/.cargo/bin/rustc")}
         install([p for p in self.packages if not os.path.exists(own.get(p, ""))])
         (WORK / "bin").mkdir(parents=True, exist_ok=True)
-        for place in ("src",):
-            if not (WORK / place).exists():
-                (WORK / place).symlink_to(HERE / place)
+        src = WORK / "src"  # the folder is shared: it may be another tree's, which may be gone
+        if not src.is_symlink() or src.readlink() != HERE / "src":
+            src.unlink(missing_ok=True)
+            src.symlink_to(HERE / "src")
         env = dict(os.environ, PATH=f"{os.environ['PATH']}:{os.path.expanduser('~/.cargo/bin')}")
         for build in self.builds:
             made, source = self.made_by(build)

@@ -146,7 +146,9 @@ static int m_thread_bare(void *arg) {
 
 bool m_rescue(uint64_t now) {
     static uint64_t since;
-    if (atomic_load_explicit(&m_wanted, memory_order_relaxed) != MAKING || sched.nmidle ||
+    uint32_t state = atomic_load_explicit(&m_wanted, memory_order_relaxed);
+    /* WANTED too: sysmon may have asked just now, and would sleep before MAKING. */
+    if ((state != MAKING && state != WANTED) || sched.nmidle ||
         !atomic_load_explicit(&sched.npidle, memory_order_relaxed) || !any_queued()) {
         since = 0;
         return false;

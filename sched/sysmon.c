@@ -394,16 +394,18 @@ static void sleep_until_clock_set(uint64_t first) {
 }
 
 /* Sleeps until a P is taken from idle. sysmon_asleep and npidle are a Dekker pair: whoever takes
- * the last idle P lowers npidle (seq_cst) and then reads sysmon_asleep. */
+ * the last idle P lowers npidle (seq_cst) and then reads sysmon_asleep. So are sysmon_asleep and
+ * m_wanted: who asks for an M stores the one and then reads the other (startm). */
 static bool deep_sleep(uint64_t now) {
     if (sched.cfg.schedtrace_ms || npidle() != sched.cfg.procs || m_rescue(now) ||
         rescue_is_due(now))
         return false;
     atomic_store_explicit(&sched.sysmon_asleep, 1, memory_order_seq_cst);
     uint64_t real = timers_first_real();
-    if (npidle() == sched.cfg.procs && real == TIME_FOREVER)
+    bool idle = npidle() == sched.cfg.procs && !m_rescue(now);
+    if (idle && real == TIME_FOREVER)
         sleep_until_woken();
-    else if (npidle() == sched.cfg.procs)
+    else if (idle)
         sleep_until_clock_set(real);
     atomic_store_explicit(&sched.sysmon_asleep, 0, memory_order_relaxed);
     return true;

@@ -83,6 +83,25 @@ void wire_drop(unsigned why) {
     errno = err;
 }
 
+/* 0: it has not come to it yet. */
+static int32_t await_wired(const struct thread *t, int tries, uint64_t ns) {
+    int32_t tid;
+    int err = errno;
+    for (int i = 0; !(tid = g_wired_tid(t->g)) && i < tries; i++) {
+        struct timespec ts = {0, (long)ns};
+        nanosleep(&ts, NULL);
+    }
+    errno = err;
+    return tid;
+}
+
+/* A thread comes to it within a slice, unless it is in a call of the kernel's: then this waits for
+ * two slices, so that what the kernel shows is mostly what was set. */
+#define SOON_TRIES 100
+#define SOON_NS (200 * NSEC_PER_USEC)
+/* Who has to know the kernel's id waits for a second. */
+#define OTHER_TRIES 1000
+
 int wire_ask(struct thread *t, unsigned why) {
     if (t == thread_self())
         return wire_self(why) ? 0 : EAGAIN;
@@ -91,21 +110,12 @@ int wire_ask(struct thread *t, unsigned why) {
         return 0;
     atomic_fetch_or(&g_signals(t->g)->pending, sig_bit(SIG_RUNTIME));
     sig_wake(t, SIG_RUNTIME);
+    await_wired(t, SOON_TRIES, SOON_NS);
     return 0;
 }
 
-/* A thread comes to it within a slice, unless it is in a call of the kernel's. */
-#define OTHER_TRIES 1000
-
 int32_t wire_other(struct thread *t, unsigned why) {
-    int32_t tid = 0;
-    if (wire_ask(t, why))
-        return 0;
-    for (int i = 0; i < OTHER_TRIES && !(tid = g_wired_tid(t->g)); i++) {
-        struct timespec ms = {0, NSEC_PER_MSEC};
-        nanosleep(&ms, NULL);
-    }
-    return tid;
+    return wire_ask(t, why) ? 0 : await_wired(t, OTHER_TRIES, NSEC_PER_MSEC);
 }
 
 void wire_attend(void) {
