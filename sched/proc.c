@@ -344,8 +344,8 @@ void switch_finish(struct m *m) {
     enum finish fin = m->finish;
     m->finish = FIN_NONE;
     uint32_t parking = G_PARKING;
-    if (fin == FIN_YIELD && unlikely(!runq_has_room(m->p)) && globq_size())
-        fin = FIN_GLOBAL; /* its turn is behind theirs, and they would find no room here */
+    if (fin == FIN_YIELD && unlikely(ring_length(m->p) >= RUNQ_SIZE / 2) && globq_size())
+        fin = FIN_GLOBAL; /* its turn is behind theirs, and with it they would find no room here */
     switch (fin) {
     case FIN_NONE:
         break;

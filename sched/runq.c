@@ -20,7 +20,7 @@
  *
  * Nor do those starve who had to go to the global queue because a ring was full: after
  * GLOBAL_CYCLES a P takes its share of them in one go (look_around), and while they wait who yields
- * to more than half a ring goes behind them, which makes room (switch_finish).
+ * to half a ring goes behind them, which keeps room for the share (switch_finish).
  *
  * Why not by virtual time, as Linux's EEVDF or MuQSS's deadlines do: a clock and a sum at every
  * switch would double the cost of a yield. To be stopped at all says as much, and is seldom.
@@ -230,7 +230,8 @@ struct g *globq_get_locked(struct p *p, uint32_t max) {
     struct g *g = unlink_first(&sched.globq);
     for (uint32_t i = 1; i < n; i++)
         runq_put(p, unlink_first(&sched.globq), false);
-    p->global_at = arch_cycles();
+    if (!max) /* one at a time is not a share, and may come more often than that is due */
+        p->global_at = arch_cycles();
     /* Last: an M that is about to sleep looks at runqsize first and at the rings then. */
     atomic_fetch_sub_explicit(&sched.runqsize, n, memory_order_seq_cst);
     return g;

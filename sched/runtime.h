@@ -218,7 +218,7 @@ struct p {
     enum due due;                     /* g0 is to look there first */
     uint32_t runnext_streak;          /* Gs taken from runnext in a row, bounded by RUNNEXT_MAX */
     uint32_t round_end;               /* the ring's tail when a computing G last began */
-    uint64_t global_at, computing_at; /* arch_cycles: when a G was last taken from either queue */
+    uint64_t global_at, computing_at; /* arch_cycles: the last share of, and G of, either queue */
 
     /* The turn of a computing G (runq.c): written by the owner, read by sysmon. */
     _Atomic uint32_t slice_us; /* how long it may last; 0: the G is not from that queue */
