@@ -6,6 +6,7 @@
  */
 #include "interpose/glibc.h"
 #include "interpose/quota.h"
+#include "interpose/words.h"
 #include "shim/config.h"
 #include "shim/shim.h"
 
@@ -121,18 +122,6 @@ void config_read(struct sched_config *cfg) {
 
 /* ---- constructor and destructor ---- */
 
-/* Is the word of length n, up to the next comma, in the list? */
-static bool listed(const char *list, const char *word) {
-    size_t n = strlen(word);
-    for (; *list; list += *list == ',') {
-        size_t len = strcspn(list, ",");
-        if (len == n && memcmp(list, word, n) == 0)
-            return true;
-        list += len;
-    }
-    return false;
-}
-
 static const char *base_of(const char *path) {
     const char *slash = strrchr(path, '/');
     return slash ? slash + 1 : path;
@@ -189,7 +178,7 @@ static void read_environment(char **envp) {
         else if (strncmp(e, "_FOLLOW=", 8) == 0)
             settings.follow = e + 8;
         else if (strncmp(e, "_ONLY=", 6) == 0)
-            settings.off |= !listed(e + 6, program_invocation_short_name);
+            settings.off |= !words_have(e + 6, ',', program_invocation_short_name);
     }
 }
 

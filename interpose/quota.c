@@ -10,6 +10,7 @@
  * Without stdio's streams and malloc: this runs in the first pthread_create, which may be malloc's.
  */
 #include "interpose/quota.h"
+#include "interpose/words.h"
 
 #include "syscall.h"
 
@@ -70,30 +71,20 @@ struct place {
     size_t top;                   /* ..and how much of that is the mount point */
 };
 
-/* Is `word` one of the words between commas? */
-static bool has_word(const char *list, const char *word) {
-    size_t len = strlen(word);
-    for (size_t n; *list; list += n + (list[n] == ',')) {
-        n = strcspn(list, ",");
-        if (n == len && memcmp(list, word, n) == 0)
-            return true;
-    }
-    return false;
-}
-
-/* A line of /proc/self/cgroup, `hierarchy:controllers:path`. */
-static void group_line(struct place *p, char *line) {
+/* A line of /proc/self/cgroup, `hierarchy:controllers:path`. False: another may be better. */
+static bool group_line(struct place *p, char *line) {
     char *controllers = strchr(line, ':'),
          *path = controllers ? strchr(controllers + 1, ':') : NULL;
     if (!path)
-        return;
+        return false;
     *path++ = 0;
-    bool v1 = has_word(++controllers, "cpu"), v2 = !*controllers;
+    bool v1 = words_have(++controllers, ',', "cpu"), v2 = !*controllers;
     if (!v1 && (!v2 || p->v1))
-        return;
+        return false;
     p->found = true;
     p->v1 = v1;
     memcpy(p->group, path, strlen(path) + 1);
+    return false;
 }
 
 /* mountinfo writes blanks and backslashes as \ and three octal digits. In place. */
@@ -132,7 +123,7 @@ static bool mount_line(struct place *p, char *line) {
     size_t type_len = strcspn(type, " ");
     const char *want = p->v1 ? "cgroup" : "cgroup2";
     if (!options || type_len != strlen(want) || memcmp(type, want, type_len) != 0 ||
-        (p->v1 && !has_word(options + 1, "cpu")))
+        (p->v1 && !words_have(options + 1, ',', "cpu")))
         return false;
     char *save = NULL;
     for (int i = 0; i < 5; i++)
@@ -155,11 +146,6 @@ static bool each_line(const char *path, bool (*line)(struct place *, char *), st
         done = line(p, l.line);
     lines_close(&l);
     return done;
-}
-
-static bool group_line_of(struct place *p, char *line) {
-    group_line(p, line);
-    return false;
 }
 
 /* ---- the limit ---- */
@@ -197,7 +183,7 @@ uint32_t quota_cpus(const char *proc) {
     struct place p = {0};
     char path[64];
     snprintf(path, sizeof path, "%s/cgroup", proc);
-    each_line(path, group_line_of, &p);
+    each_line(path, group_line, &p);
     snprintf(path, sizeof path, "%s/mountinfo", proc);
     if (!p.found || !each_line(path, mount_line, &p))
         return 0;

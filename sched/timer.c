@@ -115,7 +115,10 @@ static bool first_set_locked(struct p *p) {
     if (unlikely(real) && due_at(real) < first)
         first = due_at(real);
     bool earlier = first < atomic_load_explicit(&p->timer0, memory_order_relaxed);
-    atomic_store_explicit(&p->real0, real ? real->when : TIME_FOREVER, memory_order_seq_cst);
+    uint64_t real0 = real ? real->when : TIME_FOREVER;
+    /* A seq_cst store is a locked instruction: most deadlines are not of CLOCK_REALTIME. */
+    if (unlikely(real0 != atomic_load_explicit(&p->real0, memory_order_relaxed)))
+        atomic_store_explicit(&p->real0, real0, memory_order_seq_cst);
     atomic_store_explicit(&p->timer0, first, memory_order_seq_cst);
     return earlier;
 }
@@ -207,24 +210,23 @@ bool timers_fire(struct p *p) {
     }
 }
 
+static inline uint64_t earlier_of(_Atomic uint64_t *when, uint64_t than) {
+    uint64_t t = atomic_load_explicit(when, memory_order_seq_cst);
+    return t < than ? t : than;
+}
+
 uint64_t timers_next(void) {
-    uint64_t min = TIME_FOREVER;
-    for (uint32_t i = 0; i < sched.cfg.procs; i++) {
-        uint64_t t = atomic_load_explicit(&sched.allp[i].timer0, memory_order_seq_cst);
-        if (t < min)
-            min = t;
-    }
-    return min;
+    uint64_t first = TIME_FOREVER;
+    for (uint32_t i = 0; i < sched.cfg.procs; i++)
+        first = earlier_of(&sched.allp[i].timer0, first);
+    return first;
 }
 
 uint64_t timers_first_real(void) {
-    uint64_t min = TIME_FOREVER;
-    for (uint32_t i = 0; i < sched.cfg.procs; i++) {
-        uint64_t t = atomic_load_explicit(&sched.allp[i].real0, memory_order_seq_cst);
-        if (t < min)
-            min = t;
-    }
-    return min;
+    uint64_t first = TIME_FOREVER;
+    for (uint32_t i = 0; i < sched.cfg.procs; i++)
+        first = earlier_of(&sched.allp[i].real0, first);
+    return first;
 }
 
 void timers_follow_clock(void) {

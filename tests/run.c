@@ -9,6 +9,7 @@
  * run under the library only; time, because it is slow. Exit status 0 is right, 77 skipped.
  */
 #include "child.h"
+#include "interpose/words.h"
 
 #include <criterion/criterion.h>
 #include <criterion/parameterized.h>
@@ -42,15 +43,6 @@ static const char *chaos_setting(void);
 struct param {
     char program[NAME_MAX + 1];
 };
-
-/* Words of a list in the environment, separated by spaces. */
-static bool listed(const char *list, const char *word) {
-    size_t n = strlen(word);
-    for (const char *at = list; (at = strstr(at, word)); at += n)
-        if ((at == list || at[-1] == ' ') && (at[n] == 0 || at[n] == ' '))
-            return true;
-    return false;
-}
 
 static const char *configs_wanted(void) {
     const char *given = getenv("GTHREAD_TEST_CONFIGS");
@@ -99,7 +91,7 @@ static struct criterion_test_params params_for(const char *config, bool with_lib
         const char *name = sources[i]->d_name;
         char *program = params[count].program;
         snprintf(program, sizeof params->program, "%.*s", (int)(strrchr(name, '.') - name), name);
-        if (listed(configs_wanted(), config) && program_wanted(program, name, with_library))
+        if (words_have(configs_wanted(), ' ', config) && program_wanted(program, name, with_library))
             count++;
         free(sources[i]);
     }
