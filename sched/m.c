@@ -140,8 +140,9 @@ static int m_thread_bare(void *arg) {
 }
 
 /* The template thread makes Ms with libc's function, which takes a lock of the dynamic linker. A G
- * in dlopen can hold that and wait for one that another G holds, which waits for an M. So if
- * none comes for so long, sysmon makes one that libc knows nothing of. */
+ * in dlopen can hold that and wait for one that another G holds, which waits for an M: in a queue,
+ * or for its deadline, which nobody polls for. So if none comes for so long, sysmon makes one that
+ * libc knows nothing of. */
 #define RESCUE_AFTER_NS (20 * NSEC_PER_MSEC)
 
 bool m_rescue(uint64_t now) {
@@ -149,7 +150,7 @@ bool m_rescue(uint64_t now) {
     uint32_t state = atomic_load_explicit(&m_wanted, memory_order_relaxed);
     /* WANTED too: sysmon may have asked just now, and would sleep before MAKING. */
     if ((state != MAKING && state != WANTED) || sched.nmidle ||
-        !atomic_load_explicit(&sched.npidle, memory_order_relaxed) || !any_queued()) {
+        !atomic_load_explicit(&sched.npidle, memory_order_relaxed) || !m_needed()) {
         since = 0;
         return false;
     }
