@@ -25,8 +25,10 @@
 /* Of CPU time, until sysmon has it wait for a P like everybody. Several of the short calls and
  * the checks that a thread makes between two reads; a tenth of a slice. */
 #define LOOSE_CPU_NS (1 * NSEC_PER_MSEC)
-/* How often sysmon looks. */
+/* How often sysmon looks: so often, or where there are tens of thousands of Ms, so that the
+ * looks take a fiftieth of its time. */
 #define LOOSE_LOOK_NS (1 * NSEC_PER_MSEC)
+#define LOOSE_LOOK_SHARE 50
 
 void loose_begin(struct g *g) {
     struct m *m = g->m;
@@ -71,11 +73,10 @@ static bool had_its_time(struct m *m) {
 }
 
 bool loose_look(uint64_t now, bool all) {
-    static uint64_t looked;
+    static uint64_t next;
     bool found = false;
-    if (now - looked < LOOSE_LOOK_NS && !all)
+    if (now < next && !all)
         return false;
-    looked = now;
     struct m *m = atomic_load_explicit(&sched.allm, memory_order_acquire);
     for (; m; m = m->alllink) {
         uint32_t n = atomic_load_explicit(&m->loose, memory_order_relaxed);
@@ -85,5 +86,7 @@ bool loose_look(uint64_t now, bool all) {
         if (all || had_its_time(m))
             send_preempt(m);
     }
+    uint64_t end = nanotime(), rest = (end - now) * LOOSE_LOOK_SHARE;
+    next = end + (rest > LOOSE_LOOK_NS ? rest : LOOSE_LOOK_NS);
     return found;
 }
