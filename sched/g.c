@@ -116,6 +116,7 @@ void g_prepare(struct g *g, uintptr_t tp, uintptr_t top, void (*entry)(struct g 
     g->m = NULL;
     g->locks = SECTION_ONE; /* as if it had switched out; entry leaves it */
     g->lone_wakes = 0;
+    g->owed_us = 0;
     cpu_reset(g);
     arch_ctx_init(&g->ctx, top, tp, g_start);
     g_word_set(tp, g);

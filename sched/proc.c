@@ -198,9 +198,16 @@ static void note_long_run(struct g *g) {
         g->lone_wakes--;
 }
 
+/* The slice of a G that has yielded behind those that compute. */
+#define SLICE_YIELDED (SLICE_US + 1)
+
 /* g comes from the queue of computing Gs. */
 static __attribute__((noinline)) void turn_begin(struct p *p, struct g *g) {
+    /* Not worth a system call where turns are short: who has yielded mostly does so again. */
+    bool lasts = g->slice_us != SLICE_YIELDED && !sched.cfg.preempt_us && sched_by_clock();
+    p->turn_cpu = lasts ? m_cpu_time(g->m) : 0;
     g->slice_us = 0;
+    g->slice_left = false;
     atomic_store_explicit(&p->turn_at, nanotime(), memory_order_relaxed);
     p->computing_at = arch_cycles();
     p->round_end = atomic_load_explicit(&p->runqtail, memory_order_relaxed);
@@ -457,7 +464,6 @@ static struct g *take_due(struct p *p) {
 
 /* A G that has yielded while others compute goes behind these. Where all on that list have only
  * yielded, back to the ring, which is the shorter way. */
-#define SLICE_YIELDED (SLICE_US + 1)
 static enum finish behind_computing(struct g *g, struct g *next) {
     if (next->slice_us == SLICE_YIELDED)
         return FIN_YIELD;
@@ -538,14 +544,40 @@ bool g_yield(void) {
     return yielded;
 }
 
-/* What is left to the running G of its slice. A turn that began otherwise is over, and so is one
- * with less than the next is given in any case. */
-static uint32_t slice_rest(struct p *p) {
-    uint64_t slice = atomic_load_explicit(&p->slice_us, memory_order_relaxed) * NSEC_PER_USEC;
-    uint64_t used = nanotime() - atomic_load_explicit(&p->turn_at, memory_order_relaxed);
-    if (used + TURN_MIN_NS >= slice)
+/* The next slice of a G whose turn is over. Slices are watched by the clock, but meant is CPU time:
+ * what the kernel has given to others meanwhile, or sysmon was late, is made good once it is worth
+ * a slice of its own length. So shares are even in the long run, and no turn takes more than two
+ * slices, however little of them the G computes. */
+static uint32_t slice_next(struct g *g) {
+    int32_t due = g->owed_us;
+    if (due > -SLICE_US / 4 && due < SLICE_US / 4)
         return SLICE_US;
-    return (uint32_t)((slice - used) / NSEC_PER_USEC);
+    due = due > SLICE_US ? SLICE_US : due < -SLICE_US / 2 ? -SLICE_US / 2 : due;
+    g->owed_us = 0;
+    return (uint32_t)(SLICE_US + due);
+}
+
+static void owe(struct g *g, int64_t us) {
+    us += g->owed_us;
+    g->owed_us = (int32_t)(us > SLICE_US ? SLICE_US : us < -SLICE_US ? -SLICE_US : us);
+}
+
+/* The running G is stopped: with what is left of its slice it goes to the front, else behind the
+ * others. A turn that began otherwise is over, and so is one that sysmon may end (SLICE_EARLY) or
+ * with less than the next is given in any case. */
+static void slice_note(struct p *p, struct g *g) {
+    int64_t slice = atomic_load_explicit(&p->slice_us, memory_order_relaxed);
+    uint64_t turn_at = atomic_load_explicit(&p->turn_at, memory_order_relaxed);
+    int64_t used = (int64_t)((nanotime() - turn_at) / NSEC_PER_USEC), cpu = used;
+    if (slice && p->turn_cpu) /* of this M, or it makes no sense */
+        cpu = (int64_t)((m_cpu_time(g->m) - p->turn_cpu) / NSEC_PER_USEC);
+    if (cpu < 0 || cpu > used)
+        cpu = used;
+    int64_t least = TURN_MIN_NS / NSEC_PER_USEC, early = SLICE_EARLY(slice);
+    g->slice_left = used + (early > least ? early : least) < slice;
+    if (slice)
+        owe(g, (g->slice_left ? used : slice) - cpu);
+    g->slice_us = g->slice_left ? (uint32_t)(slice - used) : slice_next(g);
 }
 
 /* The G is stopped for a deadline that is not quite there: sysmon was quicker than it thinks. */
@@ -565,7 +597,7 @@ static void stop_computing(struct g *g) {
         event_stay(g);
         return;
     }
-    g->slice_us = slice_rest(p);
+    slice_note(p, g);
     await_deadline(p);
     sched_switch(g, FIN_COMPUTES);
 }

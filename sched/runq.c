@@ -12,7 +12,9 @@
  * A P that has no G of the first level takes one of the second. A G is stopped
  *   after TURN_MIN_NS    if one of the first level waits for its P: it goes to the front of the
  *                        list if it came from there, with what is left of its slice,
- *   after its slice      if only others of the second wait: to the end of the list.
+ *   after its slice      if only others of the second wait: to the end of the list. sysmon watches
+ *                        slices by the clock; what a G got less of the CPU is made good by a longer
+ *                        one (proc.c, slice_next).
  * So one that wakes up waits for TURN_MIN_NS at most, and less than that mostly, and the others
  * share the rest of the time in slices, each in its turn. sysmon stops them (sysmon.c); a G of the
  * second level that readies another stops itself (proc.c, woke_another). Neither level starves:
@@ -201,6 +203,13 @@ static void append(struct gqueue *q, struct g *g) {
     q->tail = g;
 }
 
+static void put_first(struct gqueue *q, struct g *g) {
+    g->schedlink = q->head;
+    q->head = g;
+    if (!q->tail)
+        q->tail = g;
+}
+
 static struct g *unlink_first(struct gqueue *q) {
     struct g *g = q->head;
     q->head = g->schedlink;
@@ -240,20 +249,33 @@ struct g *globq_get_locked(struct p *p, uint32_t max) {
 /* To the front if it has some of its slice left, else behind the others. */
 void computing_put_locked(struct g *g) {
     struct gqueue *q = &sched.computing;
-    if (g->slice_us < SLICE_US && q->head) {
-        g->schedlink = q->head;
-        q->head = g;
-    } else {
+    if (g->slice_left)
+        put_first(q, g);
+    else
         append(q, g);
-    }
     atomic_fetch_add_explicit(&sched.ncomputing, 1, memory_order_relaxed);
     atomic_fetch_add_explicit(&sched.runqsize, 1, memory_order_seq_cst);
+}
+
+/* Where the number of Ps divides that of the Gs, each G would always come to the same P, so mostly
+ * to the same CPU; and CPUs are not equally fast, nor equally free. So each fifth time the second
+ * one is taken: never twice in a row, so that the first loses one place. One that goes on with its
+ * slice keeps its own. */
+#define SWAP_EVERY 5
+static struct g *take_first_or_second(struct gqueue *q) {
+    struct g *first = unlink_first(q);
+    if (!q->head || first->slice_left || sched.cfg.procs == 1 ||
+        ++sched.computing_taken % SWAP_EVERY)
+        return first;
+    struct g *second = unlink_first(q);
+    put_first(q, first);
+    return second;
 }
 
 struct g *computing_get_locked(void) {
     if (!sched.computing.head)
         return NULL;
-    struct g *g = unlink_first(&sched.computing);
+    struct g *g = take_first_or_second(&sched.computing);
     atomic_fetch_sub_explicit(&sched.ncomputing, 1, memory_order_relaxed);
     atomic_fetch_sub_explicit(&sched.runqsize, 1, memory_order_seq_cst);
     return g;

@@ -94,6 +94,8 @@ struct g {
     uint8_t slot_class; /* index of its stack class, G_NO_CLASS: own or user's mapping */
     bool is_g0;
     uint8_t lone_wakes; /* for so many lone Gs that it readies it wakes an M at once */
+    bool slice_left;    /* on the queue of computing Gs: it goes on with its slice, out of turn */
+    int32_t owed_us;    /* what its slices gave it less, in CPU time, than they should (proc.c) */
     uint32_t events;    /* of the event log that were about it (eventlog.h, order) */
     /* cputime.c */
     _Atomic uint64_t cpu_ns, cpu_cycles, cpu_told;
@@ -174,6 +176,9 @@ struct m {
 #define SLICE_NS (10 * NSEC_PER_MSEC)
 #define SLICE_US 10000
 #define TURN_MIN_NS (500 * NSEC_PER_USEC)
+/* So much earlier sysmon may end a slice, if it looks anyway: the slices of several Ps come to end
+ * at one time, and one look does for all. */
+#define SLICE_EARLY(slice) ((slice) / 4)
 /* So long before a deadline sysmon stops a G for it: half of what passes between its own waking up
  * and the arrival of the interruption. */
 #define TIMER_LEAD_NS (20 * NSEC_PER_USEC)
@@ -223,6 +228,7 @@ struct p {
     /* The turn of a computing G (runq.c): written by the owner, read by sysmon. */
     _Atomic uint32_t slice_us; /* how long it may last; 0: the G is not from that queue */
     _Atomic uint64_t turn_at;  /* when it began, ns */
+    uint64_t turn_cpu;         /* the M's CPU time then; 0: not known. The owner's */
     /* The G that came in with switch number asked_switch is to let others run at the next chance.
      * Set by sysmon, or by a G on p itself. Means nothing once another has come in. */
     _Atomic bool preempt;
@@ -293,6 +299,7 @@ struct sched {
     struct m *mended; /* Ms that have ended, to be used again */
     uint32_t nm;      /* Ms made or being made */
     struct gqueue globq, computing;
+    uint32_t computing_taken;    /* how often from there, roughly */
     _Atomic uint32_t ncomputing; /* length of `computing` */
     _Atomic uint32_t runqsize;   /* of both */
 
@@ -444,7 +451,7 @@ static inline bool ring_empty(struct p *p) {
 struct g *runq_steal(struct p *p, struct p *victim, bool take_next);
 void globq_put_locked(struct g *g);
 struct g *globq_get_locked(struct p *p, uint32_t max);
-void computing_put_locked(struct g *g); /* g->slice_us is set */
+void computing_put_locked(struct g *g); /* g->slice_us and slice_left are set */
 struct g *computing_get_locked(void);
 /* Gs of the global queue; racy. */
 static inline uint32_t globq_size(void) {

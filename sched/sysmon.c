@@ -54,7 +54,8 @@ struct look {
     /* its M's CPU clock */
     uint64_t still_since, still_looked, still_cpu;
     bool still_soon; /* it may stand still: the next look is not to wait for other reasons */
-    uint64_t sampled_at, sampled_cpu; /* before the last sleep, if it computed then */
+    const struct m *sampled_m; /* before the last sleep, if it computed then */
+    uint64_t sampled_at, sampled_cpu;
     uint64_t charged_at, charged_gid; /* charge_cpu's last time */
 };
 
@@ -130,6 +131,19 @@ void send_preempt(struct m *m) {
 
 static bool most_of(uint64_t cpu, uint64_t time) { return cpu >= time / 4 * 3; }
 
+/* How much of the time since the last sleep m has not used. */
+static uint64_t unused(const struct look *l, const struct m *m, uint64_t cpu, uint64_t now) {
+    if (!l->sampled_at || l->sampled_m != m)
+        return TIME_FOREVER;
+    uint64_t passed = now - l->sampled_at, used = cpu - l->sampled_cpu;
+    return used < passed ? passed - used : 0;
+}
+
+/* Has m used most of it? */
+static bool computes(const struct look *l, const struct m *m, uint64_t cpu, uint64_t now) {
+    return unused(l, m, cpu, now) <= (now - l->sampled_at) / 4;
+}
+
 /* p's G has had it for a while and others wait, but its M uses no CPU: does it sleep unannounced?
  * Looked at every UNSEEN_NS at most: once more if this is the first time since the last switch, and
  * as long as the M uses little. One that computes is left to the looks that it has for other
@@ -146,7 +160,9 @@ static bool retake_unseen(struct p *p, struct look *l, uint64_t now) {
     }
     uint64_t cpu = m_cpu_time(m);
     bool first = !l->still_since, moved = first || cpu != l->still_cpu;
-    l->still_soon = moved && (first || !most_of(cpu - l->still_cpu, passed));
+    bool used = first ? now - l->sampled_at >= UNSEEN_NS / 2 && computes(l, m, cpu, now)
+                      : most_of(cpu - l->still_cpu, passed);
+    l->still_soon = moved && !used;
     l->still_looked = now;
     if (l->still_soon)
         look_at_latest(now + UNSEEN_NS);
@@ -157,16 +173,12 @@ static bool retake_unseen(struct p *p, struct look *l, uint64_t now) {
     return false;
 }
 
-/* Has m used most of the time since then? */
-static bool computes(const struct look *l, uint64_t cpu, uint64_t now) {
-    return l->sampled_at && most_of(cpu - l->sampled_cpu, now - l->sampled_at);
-}
-
 /* Before a sleep that a deadline or an event can end, so that computes() tells at once. */
 static void sample_clocks(uint64_t now) {
     for (uint32_t i = 0; i < sched.cfg.procs && !interrupted; i++) {
         struct m *m = atomic_load_explicit(&sched.allp[i].m, memory_order_acquire);
         looks[i].sampled_at = m && all_compute ? now : 0;
+        looks[i].sampled_m = m;
         if (m && all_compute)
             looks[i].sampled_cpu = m_cpu_time(m);
     }
@@ -174,26 +186,28 @@ static void sample_clocks(uint64_t now) {
 
 /* The G on p is to stop: it is asked, and if it does not yield its M is interrupted. But only one
  * that computes: in the kernel, where an M waits, an interruption could show. When a slice is over
- * there is time to see that by its clock; if somebody has woken up, and the clock does not tell
- * already, the kernel is asked. */
+ * there is time to see that by its clock, if it does not tell already; if somebody has woken up,
+ * the kernel is asked. */
 static void preempt_running(struct p *p, struct look *l, enum wait who, uint64_t now) {
     struct m *m = atomic_load_explicit(&p->m, memory_order_acquire);
     if (!m || in_call(p))
         return;
     uint64_t cpu = m_cpu_time(m), need = sched_by_clock() ? 0 : CHAOS_CPU_NS;
-    bool at_once = who >= WOKEN_ANY && sched_by_clock() && !l->asked_since;
+    bool at_once = sched_by_clock() && !l->asked_since &&
+                   (who >= WOKEN_ANY ? computes(l, m, cpu, now) || !m_sleeps(m, true)
+                                     : unused(l, m, cpu, now) < GRACE_NS);
     if (sched_by_clock())
         ask_to_yield(p, l->switches);
     else
         atomic_store_explicit(&p->asked_switch, l->switches, memory_order_relaxed);
-    if (at_once ? computes(l, cpu, now) || !m_sleeps(m, true)
-                : l->asked_since && cpu > l->cpu_ns + need &&
-                      (int64_t)(now - l->asked_since) >= (int64_t)GRACE_NS) {
+    if (at_once || (l->asked_since && cpu > l->cpu_ns + need &&
+                    (int64_t)(now - l->asked_since) >= (int64_t)GRACE_NS)) {
         l->asked_since = now + RESEND_NS;
         l->cpu_ns = cpu;
         send_preempt(m);
-        interrupted = true;
-        look_at_latest(now + TURN_MIN_NS); /* when whoever comes in has had a turn */
+        interrupted |= who >= WOKEN_ANY;
+        /* when whoever has woken up has had a turn, or it shows whether the next one computes */
+        look_at_latest(now + (who >= WOKEN_ANY ? TURN_MIN_NS : UNSEEN_NS));
     } else if (!l->asked_since) {
         l->asked_since = now;
         l->cpu_ns = cpu;
@@ -206,13 +220,14 @@ static void preempt_running(struct p *p, struct look *l, enum wait who, uint64_t
 static void watch_turn(struct p *p, struct look *l, enum wait who, uint64_t now) {
     uint64_t ran = now - l->stood_since;
     uint64_t limit = atomic_load_explicit(&p->slice_us, memory_order_relaxed) * NSEC_PER_USEC;
+    uint64_t early = who == COMPUTING && sched_by_clock() ? SLICE_EARLY(limit) : 0;
     if (limit)
         ran = now - atomic_load_explicit(&p->turn_at, memory_order_relaxed);
     if (!limit || !sched_by_clock())
         limit = SLICE_NS;
     if (who >= WOKEN_ANY && sched_by_clock())
         limit = TURN_MIN_NS;
-    if ((int64_t)ran < (int64_t)limit) {
+    if ((int64_t)ran < (int64_t)(limit - early)) {
         look_at_latest(now + limit - ran);
         return;
     }
@@ -252,16 +267,20 @@ static bool look_at(struct p *p, struct look *l, uint64_t now) {
     bool found = retake_syscall(p, l, now);
     uint64_t switches = switches_of(p);
     bool stands = switches == l->switches;
+    /* Each is read once: who is not looked at again must count among those that compute, else
+     * nobody would be the poller. */
+    bool calls = in_call(p), has_slice = atomic_load_explicit(&p->slice_us, memory_order_relaxed);
     if (!stands) {
         l->switches = switches;
         l->stood_since = now;
         l->asked_since = l->still_since = 0;
-        look_at_latest(now + TURN_MIN_NS);
+        if (!has_slice || calls || !sched_by_clock()) /* else its turn tells when it is to end */
+            look_at_latest(now + TURN_MIN_NS);
     }
-    all_compute &=
-        !in_call(p) && (stands || atomic_load_explicit(&p->slice_us, memory_order_relaxed));
+    all_compute &= !calls && (stands || has_slice);
     enum wait who = who_waits_for(p, now);
-    if (who != NOBODY && stands && (sched_by_clock() || now - l->stood_since >= SLICE_NS) &&
+    if (who != NOBODY &&
+        (sched_by_clock() ? stands || has_slice : now - l->stood_since >= SLICE_NS) &&
         retake_unseen(p, l, now))
         return true;
     if (who != NOBODY && atomic_load_explicit(&p->m, memory_order_relaxed))

@@ -23,7 +23,8 @@
  * fails: -DNP=2 -DWAITS=2 -DONE_LEVEL | assertion violated  a P takes computing Gs first
  * fails: -DNP=1 -DWAITS=2 -DANY_SWITCH | assertion violated  the G that has just come in is stopped for another
  * fails: -DNP=1 -DWAITS=2 -DONE_LOOK | assertion violated  sysmon does not look again after an interruption
- * fails: -DNP=1 -DWAITS=3 -DNO_LOOK_AFTER_SWITCH | assertion violated  no look soon after a computing G has come in
+ * fails: -DNP=1 -DWAITS=3 -DNO_LOOK_AFTER_SWITCH | assertion violated  no look soon after a new G has come in
+ * fails: -DNP=1 -DWAITS=3 -DREADS_TWICE | assertion violated  its slice is read once for that look and again for all_compute
  */
 #define FIRST 0  /* new, never stopped; sysmon knows that it computes once it has stood for a look */
 #define SECOND 1 /* of the list of computing ones */
@@ -174,15 +175,19 @@ inline fire() {
 inline look_at(p) {
     now = switches[p];
     stands = now == seen[p];
+    second = cur[p] == SECOND;
     if
 #ifndef NO_LOOK_AFTER_SWITCH
-    :: !stands -> seen[p] = now; soon = true
+    :: !stands -> seen[p] = now; soon = soon || !second
 #else
-    :: !stands -> seen[p] = now; soon = soon || cur[p] != SECOND
+    :: !stands -> seen[p] = now
 #endif
     :: else
     fi;
-    all_compute = all_compute && (stands || cur[p] == SECOND);
+#ifdef READS_TWICE
+    second = cur[p] == SECOND;
+#endif
+    all_compute = all_compute && (stands || second);
     if
     :: woken[p] || (timer[p] && due) || woken_in_globq ->
         if
@@ -244,7 +249,7 @@ inline sleep() {
 }
 
 proctype sysmon() {
-    bool all_compute, soon, stands, polls, sees, woken_in_globq;
+    bool all_compute, soon, stands, second, polls, sees, woken_in_globq;
     byte now, seen[NP];
     do
     :: true ->
