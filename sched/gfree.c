@@ -9,12 +9,7 @@
  * its last look, the list's lowest length, nobody needed: half of it becomes "cold", without
  * identity and pages, to be made anew by whoever needs it. So a burst that comes again every few
  * seconds finds most of its Gs warm, and a minute after the last one little is left. While no list
- * holds anything the template thread sleeps for good:
- *   putter:   (1) adds to a global list, (2) full barrier, (3) if gives_back is NOTHING: stores
- *             SOMETHING and wakes the template thread.
- *   template: (1) stores NOTHING, (2) full barrier, (3) reads the lengths; (4) sleeps without a
- *             time limit if all are 0.
- * Either the putter sees NOTHING, or the template thread sees its Gs.
+ * holds anything the template thread sleeps for good (surplus_note).
  * It goes by the clock also under chaos with one P, where the seed decides: whether a G is warm or
  * cold changes neither which thread runs next nor how many decisions there are.
  */
@@ -36,10 +31,6 @@ struct gfree_class {
 static struct lock gfree_lock;
 static struct gfree_class global_free[SLOT_CLASSES];
 static struct gfree nostack;
-
-/* NOTHING template thread: sleeps until something is freed; SOMETHING looks in a while. */
-enum { SOMETHING, NOTHING };
-static _Atomic uint32_t gives_back;
 
 static void gfree_push(struct gfree *l, struct g *g) {
     g->schedlink = l->head;
@@ -91,11 +82,7 @@ static void gfree_put(struct g *g) {
     while (p && p->gfree[class].n > GFREE_MAX / 2)
         gfree_push(&global_free[class].warm, gfree_pop(&p->gfree[class]));
     lock_release(&gfree_lock);
-    atomic_thread_fence(memory_order_seq_cst); /* putter, (2) */
-    if (atomic_load_explicit(&gives_back, memory_order_relaxed) == NOTHING) {
-        atomic_store_explicit(&gives_back, SOMETHING, memory_order_relaxed);
-        template_wake();
-    }
+    surplus_note();
 }
 
 /* A G on a stack of its own, or the program's memory. */
@@ -216,17 +203,11 @@ uint64_t gfree_give_back(uint64_t now) {
         }
         next_look = now + GIVE_BACK_NS;
     }
-    atomic_store_explicit(&gives_back, NOTHING, memory_order_relaxed);
-    atomic_thread_fence(memory_order_seq_cst); /* template, (2) */
-    if (!warm_total())
-        return TIME_FOREVER;
-    atomic_store_explicit(&gives_back, SOMETHING, memory_order_relaxed);
-    return next_look;
+    return warm_total() ? next_look : TIME_FOREVER;
 }
 
 void gfree_reset_child(void) {
     gfree_lock = (struct lock){0};
     memset(global_free, 0, sizeof global_free);
     memset(&nostack, 0, sizeof nostack);
-    atomic_store(&gives_back, SOMETHING);
 }

@@ -3,8 +3,8 @@
  * Ms are made by one template thread, whose kernel state (mask, affinity, namespaces) nobody has
  * changed, with libc's own thread creation, so that libc knows that the process is threaded. One
  * idle M is always kept ready: a hand-off never has to create one. Creating may take the
- * program's malloc locks, so nobody but the template thread, which holds no P, does it. An M
- * exits only if it was wired (wired.c): then its struct and stacks serve the next one.
+ * program's malloc locks, so nobody but the template thread, which holds no P, does it. How Ms
+ * end: mfree.c.
  */
 #include "sched/event.h"
 #include "sched/runtime.h"
@@ -15,7 +15,6 @@
 #include <string.h>
 
 #define HELPER_STACK (128UL << 10)
-#define GUARD 4096UL
 /* What a failed creation waits before the next try (DANGERS X6), twice as long each time; where a
  * limit of the user's or the container's has been reached, that can be for ever. */
 #define RETRY_NS (10 * NSEC_PER_MSEC)
@@ -32,95 +31,6 @@
  *   MAKING  the new M, when it runs: -> NONE; the template thread, if creating failed: -> WANTED */
 enum { NONE, LOOK, WANTED, MAKING };
 static _Atomic uint32_t m_wanted;
-
-static void *stack_map(size_t size) {
-    char *p = mem_map(size + GUARD);
-    if (p)
-        sys(SYS_mprotect, p, GUARD, PROT_NONE);
-    return p ? p + GUARD : NULL;
-}
-
-static struct m *m_new(void) {
-    struct m *m = mem_permanent(sizeof *m, ARCH_CACHE_LINE);
-    if (!m)
-        return NULL;
-    m->g0 = &m->g0_storage;
-    m->g0->is_g0 = true;
-    lock_acquire(&sched.lock);
-    m->id = sched.nm++;
-    lock_release(&sched.lock);
-    m->alllink = atomic_load_explicit(&sched.allm, memory_order_relaxed);
-    while (!atomic_compare_exchange_weak_explicit(&sched.allm, &m->alllink, m, memory_order_release,
-                                                  memory_order_relaxed))
-        continue;
-    return m;
-}
-
-/* One that has ended, if the kernel has: until then it uses the stack. Those that never got one
- * come last: there may be no memory for it. */
-static struct m *m_reuse(void) {
-    lock_acquire(&sched.lock);
-    struct m **best = NULL, *m;
-    long pid = sys(SYS_getpid);
-    for (struct m **at = &sched.mended; (m = *at) && !(best && (*best)->stack); at = &m->schedlink)
-        if (!m->ended_tid || sys(SYS_tgkill, pid, m->ended_tid, 0) != 0)
-            best = at;
-    m = best ? *best : NULL;
-    if (m)
-        *best = m->schedlink;
-    lock_release(&sched.lock);
-    return m;
-}
-
-struct m *m_get(void) {
-    struct m *m = m_reuse();
-    m = m ? m : m_new();
-    if (m && ((!m->stack && !(m->stack = stack_map(M_STACK))) || !sched.host->m_prepare(m->ext))) {
-        m_unget(m);
-        return NULL;
-    }
-    return m;
-}
-
-void m_unget(struct m *m) {
-    lock_acquire(&sched.lock);
-    m->schedlink = sched.mended;
-    sched.mended = m;
-    lock_release(&sched.lock);
-}
-
-void m_started(struct m *m) {
-    m->tid = (int32_t)sys(SYS_gettid);
-    m->prev = m->curg = NULL;
-    m->finish = FIN_NONE;
-    m->cpu_ns = m->cpu_since = 0;
-    atomic_store_explicit(&m->cpu_cycles, 0, memory_order_relaxed);
-    atomic_store_explicit(&m->attention, false, memory_order_relaxed);
-    atomic_store_explicit(&m->preempt_sent, false, memory_order_relaxed);
-    g_adopt(m->g0, m, arch_tp(), 0, 0);
-    m->sigmask = UINT64_MAX; /* thread_spawn */
-    sched.host->m_started();
-    m_mask_follow();
-    event_m(EV_M_START);
-}
-
-/* Its kernel thread is about to end: nobody looks for it any more. */
-static void m_leave(struct m *m) {
-    event_m(EV_M_END);
-    helper_block_signals();
-    if (atomic_load_explicit(&m->attention, memory_order_relaxed))
-        section_attend(m->g0);
-    helper_block_signals();
-    m->wired = NULL;
-    m->ending = false;
-    m->ended_tid = m->tid;
-    m->tid = 0;
-}
-
-void m_end(struct m *m) {
-    m_leave(m);
-    m_unget(m);
-}
 
 static void m_thread(void *arg) {
     struct m *m = arg;
@@ -183,6 +93,33 @@ void template_wake(void) {
         futex_wake(&m_wanted, 1);
 }
 
+/* Whether the template thread looks again by itself at what it may give back. It sleeps for good
+ * while there is nothing:
+ *   putter:   (1) adds something to a list (gfree.c, mfree.c), (2) full barrier, (3) if looks_again
+ *             is false: sets it and wakes the template thread.
+ *   template: (1) clears it, (2) full barrier, (3) reads the lists' lengths; (4) sleeps without a
+ *             time limit if nothing is there.
+ * Either the putter sees the cleared word, or the template thread what it has put. */
+static _Atomic bool looks_again = true;
+
+void surplus_note(void) {
+    atomic_thread_fence(memory_order_seq_cst); /* putter, (2) */
+    if (!atomic_load_explicit(&looks_again, memory_order_relaxed)) {
+        atomic_store_explicit(&looks_again, true, memory_order_relaxed);
+        template_wake();
+    }
+}
+
+/* Returns when to look again. */
+static uint64_t surplus_give_back(uint64_t now) {
+    atomic_store_explicit(&looks_again, false, memory_order_relaxed);
+    atomic_thread_fence(memory_order_seq_cst); /* template, (2) */
+    uint64_t gs = gfree_give_back(now), ms = m_give_back(now), again = gs < ms ? gs : ms;
+    if (again != TIME_FOREVER)
+        atomic_store_explicit(&looks_again, true, memory_order_relaxed);
+    return again;
+}
+
 static void pause_ns(uint64_t ns) {
     _Atomic uint32_t never = 0;
     futex_sleep(&never, 0, nanotime() + ns);
@@ -196,7 +133,7 @@ static void wait_for_request(void) {
             continue;
         if (slot_prepare_ahead())
             continue;
-        uint64_t now = nanotime(), again = gfree_give_back(now);
+        uint64_t now = nanotime(), again = surplus_give_back(now);
         if (state == MAKING && again > now + LOOK_AGAIN_NS)
             again = now + LOOK_AGAIN_NS;
         futex_sleep(&m_wanted, state == LOOK ? NONE : state, again);
@@ -305,6 +242,7 @@ struct m *m_of_first_thread(uintptr_t g0_tp, void *lo, void *hi) {
     struct m *m = m_new();
     if (!m)
         return NULL;
+    atomic_store(&sched.nm, 1);
     m->tid = (int32_t)sys(SYS_gettid);
     m->is_first = m->tid == sys(SYS_getpid);
     g_adopt(m->g0, m, g0_tp, (uintptr_t)lo, (uintptr_t)hi);
@@ -388,7 +326,9 @@ void sched_reset_child(void) {
     g_reset_child();
     event_reset_child();
     memset(&sched, 0, sizeof sched);
+    m_free_reset_child();
     atomic_store(&m_wanted, NONE);
+    atomic_store(&looks_again, true);
     atomic_store(&template_tid, 0);
     atomic_store(&sysmon_later, NULL);
     atomic_store(&none_yet, false);

@@ -16,11 +16,20 @@ void *mem_map(size_t size) {
 
 void mem_unmap(void *p, size_t size) { sys(SYS_munmap, p, mem_round_page(size)); }
 
-/* Small permanent objects share chunks of this size. */
+/* Small permanent objects share chunks: of the first size, later of a quarter of what there is, up
+ * to the last, since each chunk can be a mapping of its own, and a fork copies mappings. */
 #define CHUNK (256UL << 10)
+#define CHUNK_MAX (4UL << 20)
 
 static struct lock perm_lock;
 static uintptr_t perm_at, perm_end;
+static size_t perm_mapped; /* in all chunks */
+
+static size_t chunk_size(size_t object) {
+    size_t size = perm_mapped / 4;
+    size = size > CHUNK_MAX ? CHUNK_MAX : size < CHUNK ? CHUNK : mem_round_page(size);
+    return object > size ? object : size;
+}
 
 void *mem_permanent(size_t size, size_t align) {
     lock_acquire(&perm_lock);
@@ -30,16 +39,19 @@ void *mem_permanent(size_t size, size_t align) {
         lock_release(&perm_lock);
         return (void *)at;
     }
+    size_t want = chunk_size(size + align), least = size + align > CHUNK ? size + align : CHUNK;
     lock_release(&perm_lock);
     /* No system call under the lock; two threads that both get here waste a chunk's rest. */
-    size_t want = size + align > CHUNK ? size + align : CHUNK;
     uintptr_t chunk = (uintptr_t)mem_map(want);
+    if (!chunk && want > least) /* a limit is near */
+        chunk = (uintptr_t)mem_map(want = least);
     if (!chunk)
         return NULL;
     at = (chunk + align - 1) & ~(align - 1);
     lock_acquire(&perm_lock);
     perm_at = at + size;
     perm_end = chunk + mem_round_page(want);
+    perm_mapped += mem_round_page(want);
     lock_release(&perm_lock);
     return (void *)at;
 }
@@ -47,5 +59,5 @@ void *mem_permanent(size_t size, size_t align) {
 /* The fork may have come while another thread was between the two words. */
 void mem_reset_child(void) {
     perm_lock = (struct lock){0};
-    perm_at = perm_end = 0;
+    perm_at = perm_end = perm_mapped = 0;
 }

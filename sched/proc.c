@@ -782,7 +782,7 @@ static void poll_idle(struct m *m) {
     }
 }
 
-/* NULL: m has been wired. */
+/* NULL: m has been wired, or is to end. */
 static struct g *find_runnable(struct m *m) {
     for (;;) {
         if (!m->p && !stopm(m))
@@ -805,8 +805,11 @@ void m_loop(struct m *m) {
         if (unlikely(m->wired) && !wired_run(m))
             return;
         struct g *g = find_runnable(m);
-        if (unlikely(!g))
+        if (unlikely(!g)) {
+            if (m->ending)
+                return;
             continue;
+        }
         if (m->spinning)
             reset_spinning(m);
         cpu_switch_if_exact(m, m->g0);

@@ -138,11 +138,11 @@ struct m {
     bool spinning;             /* looks for work without having any; counted in sched.nmspinning */
     /* 0: asleep or about to; 1: woken. startm stores 1, the M itself 0. */
     _Atomic uint32_t park;
-    struct m *schedlink; /* on sched.midle, sched.mended */
+    struct m *schedlink; /* on sched.midle, mended, mbare */
     /* wired.c: the G that this M is for, and the deadline of what that waits for */
     struct g *wired; /* set while the M is the G's own or idle; to NULL by the G, or at its end */
-    bool ending;     /* it has ended */
-    bool is_first;   /* the process's first kernel thread, whose id is the process's */
+    bool ending;   /* wired: that has ended; else set by mfree.c before it wakes it: it is to end */
+    bool is_first; /* the process's first kernel thread, whose id is the process's */
     bool first_ends; /* ..also that is to end with its G */
     uint32_t wired_seq;
     uint64_t wired_until;
@@ -296,8 +296,12 @@ struct sched {
     _Atomic uint32_t npidle; /* written under lock, readable without */
     struct m *midle;
     uint32_t nmidle;
-    struct m *mended; /* Ms that have ended, to be used again */
-    uint32_t nm;      /* Ms made or being made */
+    uint32_t midle_lowest; /* of nmidle since the template thread's last look */
+    /* Ms that have ended, to be used again: with their stacks, which the kernel threads may still
+     * use; and without */
+    struct m *mended, *mbare;
+    uint32_t nmended, nmbare;
+    _Atomic uint32_t nm; /* Ms with a kernel thread, or about to have one */
     struct gqueue globq, computing;
     uint32_t computing_taken;    /* how often from there, roughly */
     _Atomic uint32_t ncomputing; /* length of `computing` */
@@ -437,6 +441,9 @@ void slot_give(struct g *g, int class,
 bool slot_own(struct g *g,
               const struct stack_want *want); /* a stack for g alone, or the program's */
 void slot_drop(struct g *g);                  /* unmaps a stack that belongs to no class */
+/* Stacks with a guard of the runtime's own threads; NULL: no memory. */
+void *stack_map(size_t size);
+void stack_unmap(void *stack, size_t size);
 
 /* runq.c */
 void runq_put(struct p *p, struct g *g, bool next);
@@ -468,7 +475,7 @@ void queue_runnable(struct g *g);                   /* status RUNNABLE, in no qu
 void queue_new(struct g *g);                        /* the same for one that has never run */
 void sched_switch(struct g *from, enum finish fin); /* away from a G: to the next one */
 void switch_finish(struct m *m);                    /* first thing on the incoming side */
-void m_loop(struct m *m);  /* returns when the G to which m was wired has ended */
+void m_loop(struct m *m);                           /* returns when m is to end */
 bool sched_by_clock(void); /* false: a seed is to decide, not the clock (chaos with one P) */
 uint64_t rng_next(struct p *p);
 /* The running G is to let others run, if sysmon or itself has found so. In a section. */
@@ -481,7 +488,9 @@ static inline uint32_t npidle(void) {
 void wakep(void);
 void startm(struct p *p, bool spinning);
 void handoffp(struct p *p);
-bool stopm(struct m *m); /* false: m has been wired */
+bool stopm(struct m *m); /* false: m has been wired, or is to end */
+void midle_put_locked(struct m *m);
+struct m *midle_take_locked(struct m **at); /* *at, which is on the list */
 void become_spinning(struct m *m);
 void reset_spinning(struct m *m);
 bool take_idle_p(struct m *m); /* true: m has one now */
@@ -513,22 +522,32 @@ bool loose_look(uint64_t now, bool all);
 
 /* m.c */
 #define M_STACK (128UL << 10) /* g0 runs the scheduler only; pages are used on demand */
-struct m *m_get(void);        /* one with a stack, fresh or ended; NULL: no memory */
-void m_unget(struct m *m);
-void m_started(struct m *m); /* first on its own kernel thread */
-void m_end(struct m *m);     /* last */
-int m_start_runtime_threads(void);
 struct m *m_of_first_thread(uintptr_t g0_tp, void *lo, void *hi);
 void m_need_more(void); /* asks the template thread for one more idle M */
-void template_wake(
-    void); /* has the template thread look at free lists and stacks (gfree.c, stack.c) */
+/* Has the template thread look at free lists and stacks (gfree.c, mfree.c, stack.c). */
+void template_wake(void);
+/* There is something that it may give back in a while. After it has been put there. No lock. */
+void surplus_note(void);
 /* The template thread's: gives back memory of free Gs if it is time to. Returns when to call it
  * again, TIME_FOREVER: when template_wake was called. */
 uint64_t gfree_give_back(uint64_t now);
 void gfree_reset_child(void);
 /* sysmon: helps if the template thread cannot. True: there is work, and no M for it. */
 bool m_rescue(uint64_t now);
-void m_reset_child(void);
+
+/* mfree.c */
+struct m *m_new(void);
+struct m *m_get(void); /* one with a stack, fresh or ended; NULL: no memory */
+void m_unget(struct m *m);
+void m_started(struct m *m); /* first on its own kernel thread */
+void m_leave(struct m *m);   /* the kernel thread is about to end: nobody looks for m any more */
+void m_end(struct m *m);     /* the same, last: others may have m at once */
+/* So many idle Ms are never too many, nor are so many stacks for new ones. */
+#define M_KEEP 16
+static inline uint32_t m_keep(void) { return sched.cfg.procs + M_KEEP; }
+/* The template thread's, as gfree_give_back: ends Ms that have been idle for long. */
+uint64_t m_give_back(uint64_t now);
+void m_free_reset_child(void);
 
 /* idle.c */
 /* Sleeps as the poller, at most until then, and fetches events into b; false: somebody else polls,

@@ -63,6 +63,8 @@ struct sched_host {
     /* Gets the memory that the M with this ext needs, before its kernel thread is made. False:
      * there is none. May be called again. */
     bool (*m_prepare)(void *m_ext);
+    /* The M with this ext has ended: what it has in memory may go back to the system. */
+    void (*m_cool)(void *m_ext);
     /* First thing on a new M's own stack, with all signals blocked: nothing of the M is in use. */
     void (*m_started)(void);
     /* On a G without a section, or on the g0 of an M that holds no P: m_attention was called, or

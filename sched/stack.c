@@ -275,6 +275,21 @@ void slot_cool(struct g *g) {
 
 size_t slot_stride(int class) { return classes[class].size + classes[class].guard; }
 
+#define HELPER_GUARD 4096UL
+
+/* Beside each other, with the guards inside, they are one mapping: a fork copies that, and their
+ * number is limited. */
+void *stack_map(size_t size) {
+    uintptr_t at = region_map(size + HELPER_GUARD);
+    if (at)
+        guards_install(at, HELPER_GUARD, size, 1);
+    return at ? (void *)(at + HELPER_GUARD) : NULL;
+}
+
+void stack_unmap(void *stack, size_t size) {
+    mem_unmap((char *)stack - HELPER_GUARD, size + HELPER_GUARD);
+}
+
 bool slot_own(struct g *g, const struct stack_want *want) {
     g->slot_class = G_NO_CLASS;
     g->own_map = 0;

@@ -79,15 +79,26 @@ static void spinner_gone_locked(void) {
     atomic_fetch_sub_explicit(&sched.nmspinning, 1, memory_order_seq_cst);
 }
 
+void midle_put_locked(struct m *m) {
+    m->schedlink = sched.midle;
+    sched.midle = m;
+    sched.nmidle++;
+}
+
+struct m *midle_take_locked(struct m **at) {
+    struct m *m = *at;
+    *at = m->schedlink;
+    if (--sched.nmidle < sched.midle_lowest)
+        sched.midle_lowest = sched.nmidle;
+    return m;
+}
+
 /* Wakes an idle M to run p. If all Ms are busy, p goes back to the idle list and the template
  * thread makes an M, which looks for an idle P when it is born. No P held or needed. */
 void startm(struct p *p, bool spinning) {
     lock_acquire(&sched.lock);
-    struct m *m = sched.midle;
-    if (m) {
-        sched.midle = m->schedlink;
-        sched.nmidle--;
-    } else {
+    struct m *m = sched.midle ? midle_take_locked(&sched.midle) : NULL;
+    if (!m) {
         pidle_put_locked(p);
         if (spinning)
             spinner_gone_locked();
@@ -138,15 +149,16 @@ void handoffp(struct p *p) {
         wakep();
 }
 
-/* Sleeps until startm hands this M a P. False: it has been wired to a G instead. */
+/* Sleeps until startm hands this M a P. False: it has been wired to a G instead, or is to end. */
 bool stopm(struct m *m) {
     uint64_t asleep = arch_cycles();
     event_m(EV_M_SLEEP);
     lock_acquire(&sched.lock);
-    m->schedlink = sched.midle;
-    sched.midle = m;
-    sched.nmidle++;
+    midle_put_locked(m);
+    bool many = sched.nmidle > m_keep();
     lock_release(&sched.lock);
+    if (many)
+        surplus_note();
     chaos_late("stopm");
     if (m_needed()) /* somebody may have looked for an idle M just before we were one */
         wakep();
@@ -154,7 +166,7 @@ bool stopm(struct m *m) {
         futex_sleep(&m->park, 0, FUTEX_FOREVER);
     atomic_store_explicit(&m->park, 0, memory_order_relaxed);
     event_m(EV_M_WAKE);
-    if (m->wired)
+    if (m->wired || m->ending)
         return false;
     m_acquire_p(m, m->nextp);
     m->nextp = NULL;

@@ -52,8 +52,7 @@ static struct m *take_idle_m(struct g *g, bool first) {
     while ((m = *at) && m->is_first != first)
         at = &m->schedlink;
     if (m) {
-        *at = m->schedlink;
-        sched.nmidle--;
+        midle_take_locked(at);
         m->wired = g;
     }
     bool more = sched.nmidle == 0;

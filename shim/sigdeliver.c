@@ -24,6 +24,7 @@
 #include "sigframe.h"
 
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <ucontext.h>
 
@@ -453,6 +454,12 @@ bool signal_m_prepare(void *m_ext) {
     if (!ms->stack)
         ms->stack = mem_permanent(M_SIGNAL_STACK, 4096);
     return ms->stack != NULL;
+}
+
+void signal_m_cool(void *m_ext) {
+    struct m_signals *ms = m_ext;
+    if (ms->stack)
+        sys(SYS_madvise, ms->stack, M_SIGNAL_STACK, MADV_DONTNEED);
 }
 
 bool signal_m_stack(void) {

@@ -63,6 +63,8 @@ uint64_t signal_reset_child(void);         /* blocks all; the mask that it is to
 void signal_child_ready(uint64_t blocked); /* ..from here on */
 /* sched_host.m_prepare: memory for an M's alternate stack. False: there is none. */
 bool signal_m_prepare(void *m_ext);
+/* sched_host.m_cool: gives its pages back. */
+void signal_m_cool(void *m_ext);
 /* On each M: its alternate stack. False: no memory. */
 bool signal_m_stack(void);
 /* A vfork's caller's, with the running M. In a section. */

@@ -95,6 +95,7 @@ static const struct sched_host host = {
     .g_exited = thread_exited,
     .identity_drop = tcb_drop,
     .m_prepare = signal_m_prepare,
+    .m_cool = signal_m_cool,
     .m_started = m_started,
     .attend = signal_attend,
     .preempt_m = preempt_m,

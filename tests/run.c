@@ -91,7 +91,8 @@ static struct criterion_test_params params_for(const char *config, bool with_lib
         const char *name = sources[i]->d_name;
         char *program = params[count].program;
         snprintf(program, sizeof params->program, "%.*s", (int)(strrchr(name, '.') - name), name);
-        if (words_have(configs_wanted(), ' ', config) && program_wanted(program, name, with_library))
+        if (words_have(configs_wanted(), ' ', config) &&
+            program_wanted(program, name, with_library))
             count++;
         free(sources[i]);
     }
