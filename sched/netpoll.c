@@ -244,8 +244,14 @@ uint32_t net_close_begin(struct net_desc *d) {
 }
 
 void net_close_end(struct net_desc *d, uint32_t tag) {
-    if (atomic_compare_exchange_strong_explicit(&d->tag, &tag, tag + 1, memory_order_release,
-                                                memory_order_relaxed))
+    lock_acquire(&d->lock);
+    bool ours = net_tag(d) == tag;
+    if (ours) { /* nothing has been born meanwhile; a birth inside libc may be unseen */
+        atomic_store_explicit(&d->tag, tag + 1, memory_order_seq_cst);
+        memset(d->ext, 0, sizeof d->ext);
+    }
+    lock_release(&d->lock);
+    if (ours)
         net_event_all(d); /* a poll may have begun to watch meanwhile */
 }
 
@@ -270,9 +276,13 @@ static void rescue_one(int fd, struct net_desc *d) {
     if (d->net_once == waits)
         return;
     found_missing = true;
-    if (d->rescue_seen == seen)
-        net_arm_once(d, fd, waits);
+    int err = d->rescue_seen == seen ? net_arm_once(d, fd, waits) : 0;
     d->rescue_seen = seen;
+    /* The number is free, or a file's, which nobody has to wait for. */
+    if (err == EBADF || err == EPERM) {
+        atomic_load_explicit(&on_left, memory_order_acquire)(fd, d);
+        net_event_all(d);
+    }
 }
 
 bool net_rescues(void) { return atomic_load_explicit(&on_left, memory_order_acquire) != NULL; }

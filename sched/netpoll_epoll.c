@@ -197,8 +197,8 @@ int net_arm_next(struct net_desc *d, int fd, uint32_t tag, enum net_dir dir) {
     return arm_slow(d, fd, tag, (uint8_t)(1 << dir), ARM_NEXT);
 }
 
-void net_arm_once(struct net_desc *d, int fd, uint8_t dirs) {
-    arm_slow(d, fd, net_tag(d), dirs, d->armed & NET_DIRS ? ARM_EDGE : ARM_ONCE);
+int net_arm_once(struct net_desc *d, int fd, uint8_t dirs) {
+    return arm_slow(d, fd, net_tag(d), dirs, d->armed & NET_DIRS ? ARM_EDGE : ARM_ONCE);
 }
 
 /* ---- polling ---- */

@@ -580,7 +580,8 @@ uint32_t net_poll_now(void);        /* both, without waiting. Section */
 bool net_poll_due(uint64_t cycles); /* nobody polls, and nobody has looked for so long */
 void net_break(void);               /* makes the poller return, or not sleep */
 void net_break_seen(void);
-void net_arm_once(struct net_desc *d, int fd, uint8_t dirs);
+/* Asks epoll for one event of fd's. 0 or an errno. */
+int net_arm_once(struct net_desc *d, int fd, uint8_t dirs);
 void net_epoll_reset_child(void);
 
 /* timer.c */
@@ -598,6 +599,7 @@ void timers_follow_clock(void);
 
 /* park.c */
 void lot_timeout(struct g *g, uint32_t seq);
+void lot_start(void);
 void lot_reset_child(void);
 
 /* sysmon.c */

@@ -56,6 +56,7 @@ enum fd_kind fd_classify(struct net_desc *d, int fd) {
     struct fd_info *f = fd_info(d);
     struct stat st = {0};
     enum fd_kind kind = FD_OTHER;
+    uint32_t tag = net_tag(d);
     if (sys(SYS_fstat, fd, &st) < 0)
         return FD_UNKNOWN;
     if (S_ISSOCK(st.st_mode))
@@ -67,8 +68,16 @@ enum fd_kind fd_classify(struct net_desc *d, int fd) {
         kind = device_kind(st.st_rdev);
     else if (S_ISFIFO(st.st_mode))
         fd_flag_set(f, FDF_FIFO);
-    atomic_store_explicit(&f->kind, (uint8_t)kind, memory_order_relaxed);
+    /* Closed meanwhile? net_close_end stores the tag, then clears: either it comes after this
+     * store, or the tag is seen to differ. */
+    atomic_store_explicit(&f->kind, (uint8_t)kind, memory_order_seq_cst);
+    if (atomic_load_explicit(&d->tag, memory_order_seq_cst) != tag)
+        fd_kind_forget(d);
     return kind;
+}
+
+void fd_kind_forget(struct net_desc *d) {
+    atomic_store_explicit(&fd_info(d)->kind, FD_UNKNOWN, memory_order_relaxed);
 }
 
 /* ---- settings ---- */

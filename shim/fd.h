@@ -74,6 +74,7 @@ static inline void fd_flag_set(struct fd_info *f, unsigned flag) {
 
 /* Asks the kernel what fd is. FD_UNKNOWN: it is not open. */
 enum fd_kind fd_classify(struct net_desc *d, int fd);
+void fd_kind_forget(struct net_desc *d); /* it is to be asked for again */
 static inline enum fd_kind fd_kind(struct net_desc *d, int fd) {
     enum fd_kind k = atomic_load_explicit(&fd_info(d)->kind, memory_order_relaxed);
     return likely(k != FD_UNKNOWN) ? k : fd_classify(d, fd);

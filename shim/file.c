@@ -130,11 +130,21 @@ static inline long pipe_write(struct io *io, const void *buf, size_t n) {
 
 /* ---- by kind ---- */
 
+/* r is of a call for sockets. The number may have become something else where nobody looks, as by
+ * an io_uring: what read and write never say tells. */
+static inline long if_socket(struct io *io, long r) {
+    if (likely(r != -ENOTSOCK))
+        return r;
+    fd_kind_forget(io->d);
+    return IO_BRACKET;
+}
+
 long io_read(int fd, void *buf, size_t n, bool cancels) {
     struct io io;
     if (!io_begin(&io, fd, NET_IN, cancels) || io.kind == FD_PLAIN || !n)
         return IO_BRACKET;
-    long r = fd_is_socket(io.kind) ? sock_read(&io, buf, n) : pipe_read(&io, buf, n);
+    long r =
+        fd_is_socket(io.kind) ? if_socket(&io, sock_read(&io, buf, n)) : pipe_read(&io, buf, n);
     io_end(&io, r);
     return r;
 }
@@ -145,7 +155,7 @@ long io_write(int fd, const void *buf, size_t n, bool cancels) {
         return IO_BRACKET;
     long r;
     if (fd_is_socket(io.kind))
-        r = sock_write(&io, buf, n, io.kind == FD_SEQPACKET ? MSG_EOR : 0);
+        r = if_socket(&io, sock_write(&io, buf, n, io.kind == FD_SEQPACKET ? MSG_EOR : 0));
     else
         r = pipe_write(&io, buf, n);
     io_end(&io, r);
@@ -169,6 +179,7 @@ long io_readv(int fd, const struct iovec *v, int n, bool cancels) {
     } while (r == -EAGAIN && io_wait(&io, &r));
     if (r > 0)
         pair_took(&io, r);
+    r = if_socket(&io, r);
     io_end(&io, r);
     return r;
 }
@@ -179,7 +190,7 @@ long io_writev(int fd, const struct iovec *v, int n, bool cancels) {
         return IO_BRACKET;
     if (fd_is_socket(io.kind)) {
         struct msghdr m = {.msg_iov = (struct iovec *)v, .msg_iovlen = (size_t)n};
-        return net_sendmsg(fd, &m, io.kind == FD_SEQPACKET ? MSG_EOR : 0, cancels);
+        return if_socket(&io, net_sendmsg(fd, &m, io.kind == FD_SEQPACKET ? MSG_EOR : 0, cancels));
     }
     pair_note_large(fd_info(io.d));
     long r = other_write(&io, v, n);
