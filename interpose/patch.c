@@ -7,6 +7,9 @@
  * libc's, in children of vfork it is libc's own. Where another library stands between us and libc
  * the function is left alone: its read would call libc's, that ours, and ours its.
  *
+ * The same is done to the two functions by which libc waits for its own locks and wakes who waits
+ * (shim/lowlevel.c), which nobody else calls.
+ *
  * Done once, when the runtime starts, while the process has one kernel thread and all signals are
  * blocked (DANGERS C7). Code is written only if it may be writable and executable at once, since
  * code that was made writable might not become executable again (C8). Whatever is not as expected
@@ -27,12 +30,14 @@
 #include <sys/syscall.h>
 
 enum patch_mode patch_mode;
-bool patched_calls;
+bool patched_calls; /* shim.h */
 
 /* A function of libc's. */
 struct place {
     enum entry_id id;
-    bool base;       /* the others need it */
+    /* CALL: by itself. BASE: a call that the CALLs need. LOCK: both or neither, whatever the others
+     * are: a waiter is found only where it has gone to. */
+    enum { CALL, BASE, LOCK } kind;
     int next;        /* enum next_id; -1: nobody calls it */
     const void *to;  /* ours */
     uint8_t *at;     /* NULL: not found */
@@ -50,20 +55,31 @@ static struct text {
 extern const char shim_read[], shim_write[], shim_readv[], shim_writev[], shim_poll[],
     shim_connect[], shim_accept[], shim_send[], shim_sendto[], shim_sendmsg[], shim_sendmmsg[],
     shim_recv[], shim_recvfrom[], shim_recvmsg[], shim_wait4[], shim_close[], shim_socket[],
-    shim_close_nocancel[];
+    shim_close_nocancel[], shim_lll_wait[], shim_lll_wake[];
 
-#define CALL(name, base)                                                                           \
-    { ENTRY_##name, base, NEXT_##name, shim_##name, NULL, NULL }
+#define PLACE(name, kind)                                                                          \
+    { ENTRY_##name, kind, NEXT_##name, shim_##name, NULL, NULL }
 static struct place places[] = {
-    CALL(close, true),    {ENTRY___close_nocancel, true, -1, shim_close_nocancel, NULL, NULL},
-    CALL(socket, true),   CALL(read, false),
-    CALL(write, false),   CALL(readv, false),
-    CALL(writev, false),  CALL(poll, false),
-    CALL(connect, false), CALL(accept, false),
-    CALL(send, false),    CALL(sendto, false),
-    CALL(sendmsg, false), CALL(sendmmsg, false),
-    CALL(recv, false),    CALL(recvfrom, false),
-    CALL(recvmsg, false), CALL(wait4, false),
+    PLACE(close, BASE),
+    {ENTRY___close_nocancel, BASE, -1, shim_close_nocancel, NULL, NULL},
+    PLACE(socket, BASE),
+    PLACE(read, CALL),
+    PLACE(write, CALL),
+    PLACE(readv, CALL),
+    PLACE(writev, CALL),
+    PLACE(poll, CALL),
+    PLACE(connect, CALL),
+    PLACE(accept, CALL),
+    PLACE(send, CALL),
+    PLACE(sendto, CALL),
+    PLACE(sendmsg, CALL),
+    PLACE(sendmmsg, CALL),
+    PLACE(recv, CALL),
+    PLACE(recvfrom, CALL),
+    PLACE(recvmsg, CALL),
+    PLACE(wait4, CALL),
+    {ENTRY___lll_lock_wait_private, LOCK, -1, shim_lll_wait, NULL, NULL},
+    {ENTRY___lll_lock_wake_private, LOCK, -1, shim_lll_wake, NULL, NULL},
 };
 #define PLACES (sizeof places / sizeof places[0])
 
@@ -103,11 +119,13 @@ static void look_at(struct place *p) {
         p->why = "too far from libgthread.so";
 }
 
-static void leave_all(const char *why) {
+static void leave_kinds(unsigned kinds, const char *why) {
     for (size_t i = 0; i < PLACES; i++)
-        if (!places[i].why)
+        if (!places[i].why && kinds >> places[i].kind & 1)
             places[i].why = why;
 }
+
+static void leave_all(const char *why) { leave_kinds(1U << CALL | 1U << BASE | 1U << LOCK, why); }
 
 static void look(bool alone) {
     libc.has = private_symbol("__close_nocancel");
@@ -118,8 +136,10 @@ static void look(bool alone) {
     for (size_t i = 0; i < PLACES; i++)
         look_at(&places[i]);
     for (size_t i = 0; i < PLACES; i++)
-        if (places[i].base && places[i].why)
-            leave_all("libc's close and socket cannot be had");
+        if (places[i].why && places[i].kind == BASE)
+            leave_kinds(1U << CALL | 1U << BASE, "libc's close and socket cannot be had");
+        else if (places[i].why && places[i].kind == LOCK)
+            leave_kinds(1U << LOCK, "the other one cannot be had");
     if (!alone)
         leave_all("other threads run already, or /proc does not tell");
 }
@@ -161,10 +181,14 @@ static void write_all(void) {
     }
     patched_calls = true;
     for (size_t i = 0; i < PLACES; i++) {
-        if (places[i].why)
+        bool lock = places[i].kind == LOCK;
+        if (places[i].why && !lock)
             patched_calls = false;
-        else
-            write_place(&places[i]);
+        if (places[i].why)
+            continue;
+        write_place(&places[i]);
+        if (lock)
+            patched_locks = true;
     }
     protect(PROT_READ | PROT_EXEC);
 }

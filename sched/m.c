@@ -304,6 +304,7 @@ int sched_start(const struct sched_config *cfg, const struct sched_host *host, u
         return ENOMEM;
     g->id = atomic_fetch_add(&sched.next_gid, 1);
     signals_start();
+    lot_start();
     err = host->thread_spawn(template_thread, NULL, template_stack, HELPER_STACK, NULL);
     if (err)
         return err;

@@ -311,17 +311,31 @@ bool lot_waited(const struct waiter *w, uint64_t ns) {
 }
 
 static const char *const reason_names[WAIT_REASONS] = {
-    [WAIT_NONE] = "none",     [WAIT_MUTEX] = "mutex",     [WAIT_COND] = "cond",
-    [WAIT_RWLOCK] = "rwlock", [WAIT_SEM] = "semaphore",   [WAIT_BARRIER] = "barrier",
-    [WAIT_ONCE] = "once",     [WAIT_JOIN] = "join",       [WAIT_SLEEP] = "sleep",
-    [WAIT_FUTEX] = "futex",   [WAIT_NET_IN] = "net read", [WAIT_NET_OUT] = "net write",
-    [WAIT_POLL] = "poll",     [WAIT_SYSCALL] = "syscall", [WAIT_SIGNAL] = "signal",
+    [WAIT_NONE] = "none",      [WAIT_MUTEX] = "mutex",     [WAIT_COND] = "cond",
+    [WAIT_RWLOCK] = "rwlock",  [WAIT_SEM] = "semaphore",   [WAIT_BARRIER] = "barrier",
+    [WAIT_ONCE] = "once",      [WAIT_JOIN] = "join",       [WAIT_SLEEP] = "sleep",
+    [WAIT_FUTEX] = "futex",    [WAIT_NET_IN] = "net read", [WAIT_NET_OUT] = "net write",
+    [WAIT_POLL] = "poll",      [WAIT_SYSCALL] = "syscall", [WAIT_SIGNAL] = "signal",
+    [WAIT_LIBC] = "libc lock",
 };
 DEBUG_NAMES("reason.names", reason_names);
 
 const char *park_reason_name(enum park_reason r) {
     return r < WAIT_REASONS ? reason_names[r] : "?";
 }
+
+/* A page that the kernel empties for a fork's child. */
+static _Alignas(4096) struct {
+    _Atomic bool here;
+    char rest[4095];
+} own;
+
+void lot_start(void) {
+    if (sys(SYS_madvise, &own, sizeof own, MADV_WIPEONFORK) == 0)
+        atomic_store_explicit(&own.here, true, memory_order_release);
+}
+
+bool lot_here(void) { return atomic_load_explicit(&own.here, memory_order_acquire); }
 
 /* Waiters of the parent are gone. Zero pages again, without touching a megabyte. */
 void lot_reset_child(void) {

@@ -307,6 +307,7 @@ enum park_reason {
     WAIT_POLL,
     WAIT_SYSCALL,
     WAIT_SIGNAL,
+    WAIT_LIBC,
     WAIT_REASONS
 };
 const char *park_reason_name(enum park_reason r);
@@ -370,6 +371,10 @@ void lot_ready(struct waiter *w);
 
 /* Wakes the first waiter of addr, if there is one. */
 void lot_wake_first(uintptr_t addr);
+
+/* Is this the process whose threads the lot knows? Not before sched_start, nor from the first
+ * instruction of a fork's child on. Always false where the kernel cannot say so (Linux < 4.14). */
+bool lot_here(void);
 
 /* Waiters taken out under a bucket lock, to be readied after it: start with {0}. */
 struct wake_list {

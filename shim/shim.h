@@ -295,6 +295,12 @@ int mutex_relock_after_wait(pthread_mutex_t *mp, unsigned depth, uint8_t token);
 void robust_keeper(void);
 void robust_thread_end(struct thread *t);
 void robust_reset_child(void);
+
+/* lowlevel.c: locks of libc's own. patched_locks: libc waits for them in our way. */
+extern bool patched_locks;
+void lll_lock(_Atomic uint32_t *word);
+void lll_unlock(_Atomic uint32_t *word);
+void lowlevel_reset_child(void);
 void kernel_owner_start(void);                  /* the first thread, when the runtime has started */
 void kernel_owner_thread_end(struct thread *t); /* a goroutine, at its end */
 

@@ -266,6 +266,7 @@ void shim_reset_child(void) {
     sched_reset_child();
     once_reset_child();
     robust_reset_child();
+    lowlevel_reset_child();
     spawned_one = false;
     mapping_reset_child();
     atomic_store(&started, NOT_YET);

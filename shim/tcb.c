@@ -35,22 +35,10 @@ struct robust_head {
 #define FIELD(tcb, off, type) (*(type *)((tcb) + (off)))
 
 /* ---- glibc's list of threads ----
- * dlopen writes initial-exec TLS into every thread on it, so each identity must be there. The lock
- * is glibc's low-level lock: 0 free, 1 held, 2 held and waited for. */
+ * dlopen writes initial-exec TLS into every thread on it, so each identity must be there. */
 
-static void stack_list_lock(void) {
-    uint32_t free = 0;
-    if (atomic_compare_exchange_strong_explicit(glibc.dl_stack_lock, &free, 1, memory_order_acquire,
-                                                memory_order_relaxed))
-        return;
-    while (atomic_exchange_explicit(glibc.dl_stack_lock, 2, memory_order_acquire) != 0)
-        futex_sleep(glibc.dl_stack_lock, 2, FUTEX_FOREVER);
-}
-
-static void stack_list_unlock(void) {
-    if (atomic_exchange_explicit(glibc.dl_stack_lock, 0, memory_order_release) == 2)
-        futex_wake(glibc.dl_stack_lock, 1);
-}
+static void stack_list_lock(void) { lll_lock(glibc.dl_stack_lock); }
+static void stack_list_unlock(void) { lll_unlock(glibc.dl_stack_lock); }
 
 static void stack_list_add(uintptr_t tcb) {
     struct list *head = glibc.dl_stack_user, *elem = &FIELD(tcb, glibc.off_list, struct list);

@@ -33,7 +33,10 @@
     ENTRY(wait4, FLAG, "803d????????004989ca74??b83d0000000f05")                                   \
     ENTRY(close, FLAG, "803d????????0074??b8030000000f05")                                         \
     ENTRY(__close_nocancel, WHOLE, "b8030000000f05")                                               \
-    ENTRY(socket, NR, "b8290000000f05")
+    ENTRY(socket, NR, "b8290000000f05")                                                            \
+    ENTRY(__lll_lock_wait_private, WHOLE,                                                          \
+          "8b0783f802740bb802000000870785c074364531d2ba02000000be80000000b8ca0000000f05")          \
+    ENTRY(__lll_lock_wake_private, WHOLE, "4531d2ba01000000be81000000b8ca0000000f05")
 
 #ifndef __ASSEMBLER__
 #include <stdbool.h>
