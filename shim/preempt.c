@@ -123,12 +123,23 @@ static void run(struct arch_sigframe *f) {
     sched_preempted();
 }
 
-/* Is there room on the G's stack for the frame and what yields on it? On another stack (an
- * alternate one, a coroutine's) nobody can tell; there it is taken to be so. */
+/* For what yields. */
 #define ROOM 2048
-static bool has_room(const struct thread *t, uintptr_t sp) {
-    uintptr_t lo = g_stack_lo(t->g);
-    return sp < lo || sp >= g_stack_hi(t->g) || sp - lo > ROOM;
+
+/* Where does the frame go? *top 0: below the stack pointer, else its end. False: there is no room.
+ * On another stack than the G's nobody can tell how much room there is. Code that has set up an
+ * alternate stack may leave none: Erlang's keeps data right below the pointer. So the frame goes
+ * there, as that of a handler with SA_ONSTACK would. Without one (coroutines) it goes where any
+ * handler's would. */
+static bool find_place(const struct thread *t, uintptr_t sp, uintptr_t *top) {
+    uintptr_t lo = g_stack_lo(t->g), alt = (uintptr_t)t->alt.ss_sp;
+    *top = 0;
+    if (sp >= lo && sp < g_stack_hi(t->g))
+        return sp - lo > ROOM;
+    if (!t->alt.ss_size || sp - alt < t->alt.ss_size)
+        return true;
+    *top = alt + t->alt.ss_size;
+    return t->alt.ss_size >= ROOM + sizeof(struct arch_sigframe);
 }
 
 void preempt_here(struct thread *t, void *kernel_uc) {
@@ -137,11 +148,12 @@ void preempt_here(struct thread *t, void *kernel_uc) {
         return;
     }
     t->deferred = 0;
-    if (arch_pc_in_sigframe(arch_uc_pc(kernel_uc)) || !has_room(t, arch_uc_sp(kernel_uc)))
+    uintptr_t top;
+    if (arch_pc_in_sigframe(arch_uc_pc(kernel_uc)) || !find_place(t, arch_uc_sp(kernel_uc), &top))
         return;
     struct block *b = block_get();
     if (b)
-        arch_sigframe_enter(kernel_uc, arch_sigframe_push(kernel_uc, 0, b), run);
+        arch_sigframe_enter(kernel_uc, arch_sigframe_push(kernel_uc, top, b), run);
 }
 
 bool preempt_m(int32_t kernel_tid) {
