@@ -161,6 +161,19 @@ static void unfollow(char **envp) {
     }
 }
 
+/* Programs write over their environment to show a title in ps(1), and most of this is read later.
+ * What is longer than anybody needs stays where it is. */
+static const char *kept(const char *value) {
+    static char room[1024];
+    static size_t used;
+    size_t n = strlen(value) + 1;
+    if (n > sizeof room - used)
+        return value;
+    char *copy = memcpy(room + used, value, n);
+    used += n;
+    return copy;
+}
+
 static void read_environment(char **envp) {
     for (; envp && *envp; envp++) {
         const char *e = *envp;
@@ -170,13 +183,13 @@ static void read_environment(char **envp) {
         if (*e == '=')
             settings.off |= strcmp(e + 1, "off") == 0;
         else if (strncmp(e, "_PROCS=", 7) == 0)
-            settings.procs = e + 7;
+            settings.procs = kept(e + 7);
         else if (strncmp(e, "_DEBUG=", 7) == 0)
-            settings.debug = e + 7;
+            settings.debug = kept(e + 7);
         else if (strncmp(e, "_STATS=", 7) == 0)
-            settings.stats = e + 7;
+            settings.stats = kept(e + 7);
         else if (strncmp(e, "_FOLLOW=", 8) == 0)
-            settings.follow = e + 8;
+            settings.follow = kept(e + 8);
         else if (strncmp(e, "_ONLY=", 6) == 0)
             settings.off |= !words_have(e + 6, ',', program_invocation_short_name);
     }

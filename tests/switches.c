@@ -211,6 +211,17 @@ Test(switches, stats) {
     child_free(&end);
 }
 
+/* What the environment said at the start counts, whatever the program makes of its strings. */
+Test(switches, environment_overwritten) {
+    struct child_plan plan =
+        SMALL("title", NULL, "GTHREAD_PROCS=3", "GTHREAD_STATS=1", "GTHREAD_DEBUG=fsbase=prctl");
+    struct child_end end = child_run(&plan, child_deadline());
+    ended_well(&end);
+    cr_assert(strncmp(end.err, "gthread: stats", 14) == 0 && matches(end.err, " procs=3 ") == 1,
+              "expected figures of 3 Ps and no more, came %s", end.err);
+    child_free(&end);
+}
+
 Test(switches, schedtrace) {
     struct child_plan plan = SMALL("blocked", STRING(BLOCKED), "GTHREAD_DEBUG=schedtrace=20");
     struct child_end end = child_run(&plan, child_deadline());
