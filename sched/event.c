@@ -82,8 +82,8 @@ static struct event_log *log_get(void) {
     struct event_log *log = atomic_load_explicit(&event_log, memory_order_acquire);
     struct g *self = getg();
     bool busy = false;
-    if (log || (self && LOCKS_HELD(self->locks)) || !slots || (slots & (slots - 1)) ||
-        atomic_load_explicit(&event_fd, memory_order_relaxed) < -1 ||
+    if (log || (self && LOCKS_HELD(self->locks)) || table_is_own() || !slots ||
+        (slots & (slots - 1)) || atomic_load_explicit(&event_fd, memory_order_relaxed) < -1 ||
         !atomic_compare_exchange_strong(&making, &busy, true))
         return log;
     log = atomic_load_explicit(&event_log, memory_order_acquire);
@@ -167,12 +167,12 @@ void event_start(void) {
 }
 
 /* The log is the parent's. */
-void event_reset_child(void) {
+void event_reset_child(bool own_table) {
     struct event_log *log = atomic_load(&event_log);
     int32_t fd = atomic_load(&event_fd);
     if (log)
         mem_unmap(log, log->size);
-    if (fd >= 0)
+    if (fd >= 0 && !own_table)
         sys(SYS_close, fd);
     event_on = 0;
     atomic_store(&event_log, NULL);

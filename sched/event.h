@@ -28,7 +28,7 @@ void event_record(enum event_type type, struct g *g, const struct p *p, uint8_t 
                   uint32_t arg, uint64_t other) __attribute__((cold));
 /* With GTHREAD_DEBUG=trace=PID: waits until the reader is there. From sched_start. */
 void event_start(void);
-void event_reset_child(void);
+void event_reset_child(bool own_table);
 
 #define EVENT(record)                                                                              \
     do {                                                                                           \

@@ -320,12 +320,13 @@ int sched_start(const struct sched_config *cfg, const struct sched_host *host, u
 }
 
 void sched_reset_child(void) {
+    bool own_table = table_is_own(); /* the child has a copy of that */
     lot_reset_child();
-    net_reset_child();
+    net_reset_child(own_table);
     mem_reset_child();
     slot_reset_child();
     g_reset_child();
-    event_reset_child();
+    event_reset_child(own_table);
     memset(&sched, 0, sizeof sched);
     m_free_reset_child();
     atomic_store(&m_wanted, NONE);

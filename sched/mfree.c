@@ -138,7 +138,7 @@ void m_leave(struct m *m) {
         section_attend(m->g0);
     helper_block_signals();
     m->wired = NULL;
-    m->ending = false;
+    m->ending = m->own_table = false;
     m->ended_tid = m->tid;
     m->tid = 0;
 }
@@ -225,7 +225,8 @@ static void make_end(struct m *m) {
 static uint32_t end_batch(uint32_t max) {
     struct m *taken[END_BATCH];
     uint32_t n = take_idle(taken, max), ended = 0;
-    bool all_stay = n && any_entry("/proc/self/fd", is_uring), parents = process_has_children();
+    bool all_stay = n && any_entry("/proc/thread-self/fd", is_uring),
+         parents = process_has_children();
     for (uint32_t i = n; i-- > 0;) {
         if (all_stay || (parents && has_children(taken[i]))) {
             lock_acquire(&sched.lock);

@@ -295,7 +295,7 @@ bool net_rescue(void) {
 }
 
 /* The parent's waiters are gone; its registrations are its own. */
-void net_reset_child(void) {
+void net_reset_child(bool own_table) {
     uint32_t n = atomic_load_explicit(&nchunks, memory_order_relaxed);
     for (uint32_t i = 0; i < n; i++) {
         struct net_desc *c = atomic_load_explicit(&chunks[i], memory_order_relaxed);
@@ -305,5 +305,5 @@ void net_reset_child(void) {
     }
     atomic_store_explicit(&nchunks, 0, memory_order_relaxed);
     atomic_store_explicit(&on_left, NULL, memory_order_relaxed);
-    net_epoll_reset_child();
+    net_epoll_reset_child(own_table);
 }

@@ -47,6 +47,10 @@ struct net_desc {
 };
 _Static_assert(sizeof(struct net_desc) == 64, "one cache line each");
 
+/* Is the caller a goroutine outside of any bracket, and its descriptors those of the process? If
+ * not, what is known of a number here is not to be used or changed by it. */
+bool net_serves_me(void);
+
 /* Calls fn for every number that has a poll descriptor. */
 void net_each(void (*fn)(int fd, struct net_desc *d));
 

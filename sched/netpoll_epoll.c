@@ -242,9 +242,11 @@ void net_break_seen(void) {
     atomic_store_explicit(&breaking, 0, memory_order_seq_cst);
 }
 
+/* A thread with a table of its own cannot: sysmon looks after 10 ms at the latest while all Ps
+ * compute, and if one is idle such a thread wakes an M for what it has made runnable. */
 void net_break(void) {
     uint64_t one = 1;
-    if (!atomic_exchange_explicit(&breaking, 1, memory_order_seq_cst))
+    if (!table_is_own() && !atomic_exchange_explicit(&breaking, 1, memory_order_seq_cst))
         sys(SYS_write, break_fd(), &one, sizeof one);
 }
 
@@ -286,7 +288,7 @@ bool net_poll_due(uint64_t cycles) {
 
 void net_look(void) {
     struct g *g = getg();
-    if (!g || !net_running())
+    if (!g || !net_running() || table_is_own())
         return;
     section_enter(g);
     net_poll_now();
@@ -316,9 +318,14 @@ void net_make_way(int fd) {
     lock_release(&make_lock);
 }
 
+void net_own_fds(int fd[2]) {
+    fd[0] = epoll_fd();
+    fd[1] = break_fd();
+}
+
 /* The numbers are the child's own copies; what they name is the parent's too. */
-void net_epoll_reset_child(void) {
-    if (net_running()) {
+void net_epoll_reset_child(bool own_table) {
+    if (net_running() && !own_table) {
         sys(SYS_close, epoll_fd());
         sys(SYS_close, break_fd());
     }

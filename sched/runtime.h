@@ -144,6 +144,7 @@ struct m {
     bool ending;   /* wired: that has ended; else set by mfree.c before it wakes it: it is to end */
     bool is_first; /* the process's first kernel thread, whose id is the process's */
     bool first_ends; /* ..also that is to end with its G */
+    bool own_table;  /* its descriptors are not those of the process (wired.c) */
     uint32_t wired_seq;
     uint64_t wired_until;
     struct m *move_to;
@@ -561,7 +562,7 @@ void poller_break(void);
 void net_deliver(int fd, uint32_t tag, uint8_t dirs, bool hup, struct wake_list *woken);
 bool net_rescues(void); /* are there any who may have to be helped? */
 bool net_rescue(void);  /* true: somebody waits who may have to be helped at the next look */
-void net_reset_child(void);
+void net_reset_child(bool own_table);
 
 /* netpoll_epoll.c */
 /* Events as epoll gave them. 64: more at once was measured to change nothing, and a look by a
@@ -580,9 +581,10 @@ uint32_t net_poll_now(void);        /* both, without waiting. Section */
 bool net_poll_due(uint64_t cycles); /* nobody polls, and nobody has looked for so long */
 void net_break(void);               /* makes the poller return, or not sleep */
 void net_break_seen(void);
+void net_own_fds(int fd[2]); /* the numbers of our descriptors; -1: none */
 /* Asks epoll for one event of fd's. 0 or an errno. */
 int net_arm_once(struct net_desc *d, int fd, uint8_t dirs);
-void net_epoll_reset_child(void);
+void net_epoll_reset_child(bool own_table);
 
 /* timer.c */
 void timer_add(struct p *p, struct g *g, uint64_t when, uint32_t seq);
@@ -617,6 +619,7 @@ void deadlock_look(void);
 
 /* unseen.c */
 void unseen_start(void);
+int unseen_fd(void);           /* its descriptor; -1: none */
 uint32_t kernel_threads(void); /* of the process; 0: not known. sysmon, after unseen_start */
 uint64_t m_cpu_time(const struct m *m);
 /* Takes p from m, which holds it, if m sleeps in the kernel outside of all sections. long_still:

@@ -149,6 +149,15 @@ int32_t g_wired_tid(const struct g *g);
 /* The caller, which is wired, is about to end, and its kernel thread has to end with it also if it
  * is the process's first one: as in NPTL the process is then a zombie to others until it ends. */
 void g_ends_first_m(void);
+/* Numbers of the runtime's descriptors: before the caller's kernel thread gets a descriptor table
+ * of its own (unshare(2)), and when it has one, where they are closed again. The caller is wired,
+ * and stays so. From then on net_serves_me says no for it, and for the threads that it makes. */
+struct runtime_fds {
+    int fd[3];
+};
+void table_leaving(struct runtime_fds *were);
+void table_left(const struct runtime_fds *were);
+bool table_is_own(void); /* Any */
 /* Has it ended, or will it at once? The kernel still lists it. */
 bool sched_first_m_ended(void);
 /* The G that is wired to the M of that id; NULL: none. Any. */
@@ -234,6 +243,7 @@ bool g_is_g0(const struct g *g);
 
 /* The running M has something for host->attend. In a signal handler or a section. */
 void m_attention(void);
+bool m_has_attention(void);
 /* ..and, from any thread, the M on which g runs now, if it runs. */
 void g_attention(struct g *g);
 /* attend has seen it. */

@@ -92,6 +92,10 @@ __attribute__((noinline)) void section_attend(struct g *g) {
 
 void m_attention(void) { atomic_store_explicit(&getg()->m->attention, true, memory_order_relaxed); }
 
+bool m_has_attention(void) {
+    return atomic_load_explicit(&getg()->m->attention, memory_order_relaxed);
+}
+
 void g_attention(struct g *g) {
     struct m *m = g->m;
     if (m)

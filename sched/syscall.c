@@ -178,6 +178,14 @@ bool g_may_park(void) {
     return g && !g->is_g0 && g_runs(g);
 }
 
+bool net_serves_me(void) {
+    struct g *g = getg();
+    if (!g || g->is_g0)
+        return false;
+    uint32_t s = status_of(g);
+    return s == G_RUNNING || s == G_LOOSE || (s == G_WIRED && !g->m->own_table);
+}
+
 bool g_waits_alone(void) {
     struct g *g = getg();
     return g && status_of(g) == G_WIRED;

@@ -42,6 +42,8 @@ void unseen_start(void) {
         task_dir = net_fd_high(task_dir);
 }
 
+int unseen_fd(void) { return task_dir; }
+
 /* A directory of /proc has 2 links and one for each of its own. */
 uint32_t kernel_threads(void) {
     struct stat st = {0};

@@ -31,6 +31,12 @@
  *   (1) the G is WIRED_WAITING, m->wired = g, (2) the creator's kernel thread makes the M's, (3)
  * the M says in m->park that it runs, and sleeps in wired_run, (4) the creator tells the layer
  * above the M's id, and readies the G.
+ *
+ * A wired G can also have a descriptor table of its own (m->own_table), which those that it makes
+ * share. The netpoller and what is known of descriptors are about the process's table. So its calls
+ * go to the kernel, on its M (net_serves_me), as those of another process would: the pairs of which
+ * it has copies have ended, and what it writes is an event of epoll's to the others. The runtime
+ * asks its M for nothing that needs a descriptor.
  */
 #include "sched/event.h"
 #include "sched/runtime.h"
@@ -142,6 +148,29 @@ void g_unwire(void) {
 
 void g_ends_first_m(void) { getg()->m->first_ends = true; }
 
+/* ---- a descriptor table of its own ---- */
+
+bool table_is_own(void) {
+    struct g *g = getg();
+    return g && g->m && g->m->own_table;
+}
+
+void table_leaving(struct runtime_fds *were) {
+    net_own_fds(were->fd);
+    were->fd[2] = unseen_fd();
+}
+
+/* A number that others have moved meanwhile may be the program's here. */
+void table_left(const struct runtime_fds *were) {
+    struct runtime_fds now;
+    table_leaving(&now);
+    for (int i = 0; i < 3; i++)
+        if (now.fd[i] >= 0 && now.fd[i] == were->fd[i])
+            sys(SYS_close, now.fd[i]);
+    getg()->m->own_table = true;
+    g_ends_first_m(); /* or it would keep all that is open in the table */
+}
+
 /* ---- looking from outside ---- */
 
 int32_t g_wired_tid(const struct g *g) {
@@ -251,10 +280,12 @@ int g_launch_wired(struct g *g, uintptr_t tp, uintptr_t top, void (*entry)(struc
     status_set(g, G_WIRED_WAITING);
     g->m = m;
     m->wired = g;
+    m->own_table = table_is_own();
     m->wired_until = TIME_FOREVER;
     int err = sched.host->thread_spawn(wired_thread, m, m->stack, M_STACK, how);
     if (err) {
         m->wired = NULL;
+        m->own_table = false;
         m_unget(m);
         g->m = NULL;
         g_leave();

@@ -6,6 +6,7 @@
  */
 #include "shim/fd.h"
 #include "shim/pair.h"
+#include "shim/wire.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -255,13 +256,13 @@ SHIM_API int shim_fcntl(int fd, int cmd, ...) {
     if (cmd == F_SETLKW || cmd == F_OFD_SETLKW)
         return (int)LIBC_CALL(next(fcntl)(fd, cmd, arg));
     int r = next(fcntl)(fd, cmd, arg);
-    if (r < 0 || !fd_tracked())
+    if (r < 0)
         return r;
     if (cmd == F_DUPFD || cmd == F_DUPFD_CLOEXEC)
         return duped(fd, r);
     if (cmd == F_SETFL)
         fd_nonblock_set(fd, arg & O_NONBLOCK);
-    if (cmd == F_SETPIPE_SZ)
+    if (cmd == F_SETPIPE_SZ && fd_tracked())
         fd_shared(fd);
     return r;
 }
@@ -274,7 +275,7 @@ SHIM_API int shim_ioctl(int fd, unsigned long request, ...) {
     if (request == FIONREAD)
         return next(ioctl)(fd, request, arg);
     int r = LIBC_CALL(next(ioctl)(fd, request, arg)); /* drivers may wait as they like */
-    if (r == 0 && request == FIONBIO && fd_tracked())
+    if (r == 0 && request == FIONBIO)
         fd_nonblock_set(fd, *(int *)arg != 0);
     return request == TIOCGPTPEER ? fd_born(r) : r;
 }
@@ -368,10 +369,22 @@ static int close_pieces(unsigned first, unsigned last, int flags) {
     }
 }
 
+/* The caller's kernel thread gets a copy of the table, in which the range is closed. */
+static int close_range_unshared(unsigned first, unsigned last, int flags) {
+    struct runtime_fds were;
+    table_leaving(&were);
+    int r = WIRED_CALL(next(close_range)(first, last, flags));
+    if (r == 0)
+        fd_table_left(&were);
+    return r;
+}
+
 SHIM_API int shim_close_range(unsigned first, unsigned last, int flags) {
+    if (flags & CLOSE_RANGE_UNSHARE && wire_thread())
+        return close_range_unshared(first, last, flags);
     if (!fd_tracked() || first > last)
         return next(close_range)(first, last, flags);
-    if (!(flags & 4 /* CLOSE_RANGE_CLOEXEC */))
+    if (!(flags & CLOSE_RANGE_CLOEXEC))
         for (unsigned fd = first; fd <= last && fd < (unsigned)net_desc_end(); fd++)
             if (fd_known((int)fd))
                 fd_forget((int)fd);

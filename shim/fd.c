@@ -52,21 +52,30 @@ static enum fd_kind device_kind(dev_t dev) {
     return ma == 1 || (terminal && !master) ? FD_PLAIN : FD_OTHER;
 }
 
-enum fd_kind fd_classify(struct net_desc *d, int fd) {
-    struct fd_info *f = fd_info(d);
+enum fd_kind fd_ask_kind(int fd, bool *fifo) {
     struct stat st = {0};
-    enum fd_kind kind = FD_OTHER;
-    uint32_t tag = net_tag(d);
+    *fifo = false;
     if (sys(SYS_fstat, fd, &st) < 0)
         return FD_UNKNOWN;
     if (S_ISSOCK(st.st_mode))
-        kind = fd_socket_kind(socket_option(fd, SO_DOMAIN), socket_option(fd, SO_TYPE),
+        return fd_socket_kind(socket_option(fd, SO_DOMAIN), socket_option(fd, SO_TYPE),
                               socket_option(fd, SO_PROTOCOL));
-    else if (S_ISREG(st.st_mode) || S_ISDIR(st.st_mode) || S_ISBLK(st.st_mode))
-        kind = FD_PLAIN;
-    else if (S_ISCHR(st.st_mode))
-        kind = device_kind(st.st_rdev);
-    else if (S_ISFIFO(st.st_mode))
+    if (S_ISREG(st.st_mode) || S_ISDIR(st.st_mode) || S_ISBLK(st.st_mode))
+        return FD_PLAIN;
+    if (S_ISCHR(st.st_mode))
+        return device_kind(st.st_rdev);
+    *fifo = S_ISFIFO(st.st_mode);
+    return FD_OTHER;
+}
+
+enum fd_kind fd_classify(struct net_desc *d, int fd) {
+    struct fd_info *f = fd_info(d);
+    bool fifo;
+    uint32_t tag = net_tag(d);
+    enum fd_kind kind = fd_ask_kind(fd, &fifo);
+    if (kind == FD_UNKNOWN)
+        return kind;
+    if (fifo)
         fd_flag_set(f, FDF_FIFO);
     /* Closed meanwhile? net_close_end stores the tag, then clears: either it comes after this
      * store, or the tag is seen to differ. */
@@ -125,6 +134,10 @@ unsigned fd_settings(struct net_desc *d, int fd) {
 
 void fd_nonblock_set(int fd, bool on) {
     struct net_desc *d = net_desc_look(fd);
+    if (!fd_tracked()) {
+        fd_settings_changed(); /* some number here may name the same description */
+        return;
+    }
     if (!d)
         return;
     struct fd_info *f = fd_info(d);
@@ -188,6 +201,17 @@ void fd_all_shared(void) {
     fd_settings_changed();
 }
 
+/* ---- a table of one's own ----
+ * What it has copies of when it begins has left, as in a fork. A pair that somebody makes at that
+ * very moment is found by net_rescue. */
+
+void fd_table_left(const struct runtime_fds *were) {
+    if (table_is_own()) /* it was another one before, which had nothing of ours */
+        return;
+    table_left(were);
+    fd_all_shared();
+}
+
 /* ---- waiting ---- */
 
 /* Here nothing is counted or told: a thread that libc has made, or no runtime yet. */
@@ -199,7 +223,7 @@ static __attribute__((noinline)) bool io_begin_bare(int fd) {
 }
 
 bool io_begin(struct io *io, int fd, enum net_dir dir, bool cancels) {
-    if (unlikely(!g_may_park()))
+    if (unlikely(!net_serves_me()))
         return io_begin_bare(fd);
     struct net_desc *d = net_desc(fd);
     if (unlikely(!d))

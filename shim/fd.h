@@ -72,7 +72,8 @@ static inline void fd_flag_set(struct fd_info *f, unsigned flag) {
     atomic_fetch_or_explicit(&f->flags, (uint16_t)flag, memory_order_relaxed);
 }
 
-/* Asks the kernel what fd is. FD_UNKNOWN: it is not open. */
+/* Asks the kernel what fd is. FD_UNKNOWN: it is not open. fd_classify notes it. */
+enum fd_kind fd_ask_kind(int fd, bool *fifo);
 enum fd_kind fd_classify(struct net_desc *d, int fd);
 void fd_kind_forget(struct net_desc *d); /* it is to be asked for again */
 static inline enum fd_kind fd_kind(struct net_desc *d, int fd) {
@@ -100,10 +101,15 @@ void fd_timeouts_used(void);
 
 /* May the caller change what is known of descriptors? Before the runtime runs too, where the
  * program has one thread (pairs that it makes are mostly for threads it will make); not in a child
- * of vfork, which finds its G in a bracket, nor on threads that libc has made. */
+ * of vfork, which finds its G in a bracket, nor on threads that libc has made, nor on those with a
+ * descriptor table of their own. */
 static inline bool fd_tracked(void) {
-    return getg() ? !syscall_inside() : !sched_running() && !passthrough();
+    return getg() ? net_serves_me() : !sched_running() && !passthrough();
 }
+
+/* A call has given the caller's kernel thread, to which it is wired for good, a descriptor table of
+ * its own (unshare(2)). were: from table_leaving, before the call. */
+void fd_table_left(const struct runtime_fds *were);
 
 /* What fd names is about to be closed by a call that is not ours to look into, or has left. */
 void fd_forget(int fd);

@@ -204,6 +204,9 @@ long io_writev(int fd, const struct iovec *v, int n, bool cancels) {
  */
 static bool writes_all(int fd) {
     struct net_desc *d = net_desc_look(fd);
+    bool fifo;
+    if (!net_serves_me())
+        return fd_ask_kind(fd, &fifo) > FD_PLAIN;
     return d && fd_kind(d, fd) != FD_PLAIN;
 }
 

@@ -3,6 +3,7 @@
  * Each comes as a function of libc's and by number through syscall(). What belongs to the process
  * (limits, setuid and its family by their functions: setxid.c) is not here.
  */
+#include "shim/fd.h"
 #include "shim/numbers.h"
 #include "shim/wire.h"
 
@@ -166,7 +167,14 @@ SHIM_API int shim_capget(cap_user_header_t h, cap_user_data_t data) {
 
 /* ---- libc's functions ---- */
 
-SHIM_API int shim_unshare(int flags) { return WIRED_CALL(next(unshare)(flags)); }
+SHIM_API int shim_unshare(int flags) {
+    struct runtime_fds were;
+    table_leaving(&were);
+    int r = WIRED_CALL(next(unshare)(flags));
+    if (r == 0 && flags & CLONE_FILES && wire_thread())
+        fd_table_left(&were);
+    return r;
+}
 SHIM_API int shim_setns(int fd, int type) { return WIRED_CALL(next(setns)(fd, type)); }
 SHIM_API int shim_ioperm(unsigned long from, unsigned long n, int on) {
     return WIRED_CALL(next(ioperm)(from, n, on));

@@ -6,6 +6,14 @@
  * The deadline is the runtime's, to the nanosecond.
  *
  * An epoll descriptor of the program's can itself be polled: waiting for it is like a read.
+ *
+ * A goroutine that is wired waits in the kernel, unless the call brings a mask, of which the kernel
+ * knows nothing. One with a descriptor table of its own (wired.c) has to in any case (kernel_wait):
+ *   (1) a section begins, in which signals are put by, and the M blocks all in the kernel,
+ *   (2) if one has been put by, or a handler has run, it does not wait,
+ *   (3) the kernel opens the M's mask and waits, in one: a signal since (1) ends the wait,
+ *   (4) the M's mask is as before, and the section ends: handlers run, as the G's mask says.
+ * A cancellation comes as a signal too, since CANCEL_ASYNC is set meanwhile (cancel.c).
  */
 #include "shim/fd.h"
 #include "shim/pair.h"
@@ -132,9 +140,10 @@ static void mux_end(struct mux *x) {
         sys(SYS_munmap, x->watch, x->n * sizeof *x->watch);
 }
 
-/* A wait as poll makes it: ask() gives what the call would return without waiting. */
+/* A wait as poll makes it: ask() gives what the call would return without waiting, or, with a mask,
+ * waits until the deadline with that mask in the kernel. */
 struct asker {
-    long (*ask)(void *arg);
+    long (*ask)(void *arg, uint64_t deadline, const uint64_t *mask);
     void *arg;
 };
 
@@ -143,8 +152,57 @@ struct asker {
 static long ask(struct asker a) {
     long r;
     do
-        r = a.ask(a.arg);
+        r = a.ask(a.arg, 0, NULL);
     while (r == -EINTR);
+    return r;
+}
+
+/* What is left until then, for a call that takes NULL for ever. */
+static __attribute__((noinline)) struct timespec *left_of(uint64_t deadline, struct timespec *t) {
+    uint64_t now = nanotime(), ns = deadline > now ? deadline - now : 0;
+    *t = (struct timespec){(time_t)(ns / NSEC_PER_SEC), (long)(ns % NSEC_PER_SEC)};
+    return deadline == TIME_FOREVER ? NULL : t;
+}
+
+static int left_ms(uint64_t deadline) {
+    uint64_t now = nanotime();
+    if (deadline == TIME_FOREVER)
+        return -1;
+    uint64_t ms = deadline > now ? (deadline - now + NSEC_PER_MSEC - 1) / NSEC_PER_MSEC : 0;
+    return ms > INT32_MAX ? INT32_MAX : (int)ms;
+}
+
+/* One wait in the kernel, see the head. */
+static long kernel_wait_once(const struct mux *x, struct asker a) {
+    struct thread *t = thread_self();
+    _Atomic int *bits = tcb_cancelhandling(t->tcb);
+    section_begin();
+    uint64_t open = signals_unwanted();
+    m_mask_set(UINT64_MAX);
+    int was = x->cancels ? atomic_fetch_or(bits, CANCEL_ASYNC) : 0;
+    long r = -EINTR;
+    if (!m_has_attention() && !signal_ends(x->mark, false) && !(x->cancels && cancel_pending(t))) {
+        chaos_late("kernel_wait");
+        r = a.ask(a.arg, x->deadline, &open);
+    }
+    if (x->cancels && !(was & CANCEL_ASYNC))
+        atomic_fetch_and(bits, ~CANCEL_ASYNC);
+    m_mask_follow();
+    section_end();
+    return r;
+}
+
+static long kernel_wait(struct asker a, uint64_t deadline, uint64_t mark, bool cancels) {
+    struct mux x = {.mark = mark, .deadline = deadline, .cancels = cancels};
+    long r = ask(a); /* what is ready counts more than a signal */
+    while (!r && deadline) {
+        r = kernel_wait_once(&x, a);
+        if (cancels)
+            cancel_test();
+        if (r != -EINTR || signal_ends(mark, false))
+            break;
+        r = 0;
+    }
     return r;
 }
 
@@ -180,9 +238,12 @@ struct poll_args {
     nfds_t n;
 };
 
-static long ask_poll(void *arg) {
+static long ask_poll(void *arg, uint64_t deadline, const uint64_t *mask) {
     struct poll_args *a = arg;
-    return sys(SYS_poll, a->p, a->n, 0);
+    struct timespec t;
+    if (likely(!mask))
+        return sys(SYS_poll, a->p, a->n, 0);
+    return sys(SYS_ppoll, a->p, a->n, left_of(deadline, &t), mask, sizeof *mask);
 }
 
 static long poll_parked(struct pollfd *p, nfds_t n, uint64_t deadline, uint64_t mark,
@@ -208,8 +269,10 @@ long mux_poll(struct pollfd *p, nfds_t n, uint64_t deadline, const void *mask, b
         cancel_test();
     if (!mask)
         return poll_parked(p, n, deadline, mark, cancels);
+    struct asker a = {ask_poll, &(struct poll_args){p, n}};
     signal_mask_enter(mask, &old);
-    long r = poll_parked(p, n, deadline, mark, cancels);
+    long r = table_is_own() ? kernel_wait(a, deadline, mark, cancels)
+                            : poll_parked(p, n, deadline, mark, cancels);
     signal_mask_leave(old);
     return r;
 }
@@ -227,13 +290,17 @@ struct select_args {
 
 static size_t set_bytes(int n) { return ((size_t)n + WORD_BITS - 1) / WORD_BITS * sizeof(long); }
 
-static long ask_select(void *arg) {
+static long ask_select(void *arg, uint64_t deadline, const uint64_t *mask) {
     struct select_args *a = arg;
     struct timeval none = {0, 0};
+    struct timespec t;
+    const uint64_t masks[] = {(uint64_t)mask, sizeof *mask};
     for (int i = 0; i < 3; i++)
         if (a->set[i])
             memcpy(a->set[i], a->want[i], set_bytes(a->n));
-    return sys(SYS_select, a->n, a->set[0], a->set[1], a->set[2], &none);
+    return mask ? sys(SYS_pselect6, a->n, a->set[0], a->set[1], a->set[2], left_of(deadline, &t),
+                      masks)
+                : sys(SYS_select, a->n, a->set[0], a->set[1], a->set[2], &none);
 }
 
 static short select_events(const struct select_args *a, int fd) {
@@ -297,7 +364,9 @@ long mux_select(int n, void *r, void *w, void *e, uint64_t deadline, const void 
     uint64_t old = 0;
     if (mask)
         signal_mask_enter(mask, &old);
-    long ready = select_parked(&a, deadline, mark, cancels);
+    long ready = mask && table_is_own()
+                     ? kernel_wait((struct asker){ask_select, &a}, deadline, mark, cancels)
+                     : select_parked(&a, deadline, mark, cancels);
     if (mask)
         signal_mask_leave(old);
     if (ready < 0) /* then the sets are as they were */
@@ -328,9 +397,38 @@ static long epoll_parked(struct io *io, struct epoll_event *ev, int n, uint64_t 
     return r == -EAGAIN ? 0 : r;
 }
 
+struct epoll_args {
+    int fd, n;
+    struct epoll_event *ev;
+};
+
+static long ask_epoll(void *arg, uint64_t deadline, const uint64_t *mask) {
+    struct epoll_args *a = arg;
+    struct timespec t;
+    if (!mask)
+        return sys(SYS_epoll_pwait, a->fd, a->ev, a->n, 0, NULL, 8);
+    long r = sys(SYS_epoll_pwait2, a->fd, a->ev, a->n, left_of(deadline, &t), mask, sizeof *mask);
+    if (r != -ENOSYS && r != -EPERM)
+        return r;
+    return sys(SYS_epoll_pwait, a->fd, a->ev, a->n, left_ms(deadline), mask, sizeof *mask);
+}
+
+static long epoll_alone(struct epoll_args *args, uint64_t deadline, const void *mask,
+                        bool cancels) {
+    uint64_t old, mark = signal_mark();
+    if (cancels)
+        cancel_test();
+    signal_mask_enter(mask, &old);
+    long r = kernel_wait((struct asker){ask_epoll, args}, deadline, mark, cancels);
+    signal_mask_leave(old);
+    return r;
+}
+
 long mux_epoll(int fd, struct epoll_event *ev, int n, uint64_t deadline, const void *mask,
                bool cancels) {
     struct io io;
+    if (mask && unlikely(table_is_own()) && g_may_park())
+        return epoll_alone(&(struct epoll_args){fd, n, ev}, deadline, mask, cancels);
     if (!io_begin(&io, fd, NET_IN, cancels))
         return IO_BRACKET;
     uint64_t old = 0;
@@ -372,21 +470,6 @@ static int deadline_of(const struct timespec *t, uint64_t *deadline) {
     if (!err && !t->tv_sec && !t->tv_nsec)
         *deadline = 0;
     return err;
-}
-
-static int left_ms(uint64_t deadline) {
-    uint64_t now = nanotime();
-    if (deadline == TIME_FOREVER)
-        return -1;
-    uint64_t ms = deadline > now ? (deadline - now + NSEC_PER_MSEC - 1) / NSEC_PER_MSEC : 0;
-    return ms > INT32_MAX ? INT32_MAX : (int)ms;
-}
-
-/* What is left until then, for a call that takes NULL for ever. */
-static struct timespec *left_of(uint64_t deadline, struct timespec *t) {
-    uint64_t now = nanotime(), ns = deadline > now ? deadline - now : 0;
-    *t = (struct timespec){(time_t)(ns / NSEC_PER_SEC), (long)(ns % NSEC_PER_SEC)};
-    return deadline == TIME_FOREVER ? NULL : t;
 }
 
 SHIM_API int shim_poll(struct pollfd *p, nfds_t n, int timeout) {

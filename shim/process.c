@@ -46,7 +46,8 @@ static void mask_take_back(struct thread *t) {
 /* The running M shows to what comes of the next call what belongs to its G: until inherit_end. A
  * section meanwhile, so that the G stays on it. gives_p: the call may take long. */
 static void inherit_begin(struct thread *t, struct inherit_saved *saved, bool gives_p) {
-    fd_all_shared();
+    if (fd_tracked())
+        fd_all_shared();
     section_begin();
     sig_export_ignored();
     if (gives_p)

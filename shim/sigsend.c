@@ -679,13 +679,13 @@ SHIM_API int shim_killpg(pid_t group, int sig) {
 /* Is it a descriptor of this process: from pidfd_open, or of its folder in /proc? */
 static bool pidfd_is_own(long fd) {
     char path[64], text[512];
-    snprintf(path, sizeof path, "/proc/self/fd/%ld", fd);
+    snprintf(path, sizeof path, "/proc/thread-self/fd/%ld", fd);
     long n = sys(SYS_readlink, path, text, sizeof text - 1);
     text[n < 0 ? 0 : n] = 0;
     long pid = signal_pid;
     if (strncmp(text, "/proc/", 6) == 0)
         return atol(text + 6) == pid;
-    snprintf(path, sizeof path, "/proc/self/fdinfo/%ld", fd);
+    snprintf(path, sizeof path, "/proc/thread-self/fdinfo/%ld", fd);
     long info = sys(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
     if (info < 0)
         return false;

@@ -412,12 +412,12 @@ SHIM_API int shim_shutdown(int fd, int how) {
 
 SHIM_API int shim_setsockopt(int fd, int level, int name, const void *value, socklen_t len) {
     int r = next(setsockopt)(fd, level, name, value, len);
+    if (r == 0 && level == SOL_SOCKET && (name == SO_RCVTIMEO || name == SO_SNDTIMEO))
+        fd_timeouts_used();
     struct net_desc *d = r == 0 && fd_tracked() ? net_desc(fd) : NULL;
     if (!d)
         return r;
-    if (level == SOL_SOCKET && (name == SO_RCVTIMEO || name == SO_SNDTIMEO))
-        fd_timeouts_used();
-    else if (level == SOL_SOCKET && name == SO_RCVLOWAT) /* when to return is the kernel's to say */
+    if (level == SOL_SOCKET && name == SO_RCVLOWAT) /* when to return is the kernel's to say */
         atomic_store_explicit(&fd_info(d)->kind, FD_PLAIN, memory_order_relaxed);
     else if (level == SOL_TCP && name == TCP_ULP) /* records: a short read proves nothing */
         atomic_store_explicit(&fd_info(d)->kind, FD_STREAM, memory_order_relaxed);

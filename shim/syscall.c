@@ -231,6 +231,9 @@ static bool kernel_state_call(long nr, long a, long b, long c, long d, long e, l
             return true;
         }
         break;
+    case SYS_unshare:
+        *r = as_kernel(shim_unshare((int)a));
+        return true;
     case SYS_capset:
     case SYS_capget:
         *r = as_kernel(nr == SYS_capset ? capset((cap_user_header_t)a, (cap_user_data_t)b)

@@ -74,6 +74,8 @@ int wire_attr(pthread_attr_t *attr, const struct wire_how *how);
 
 /* By number: ids of goroutines among the arguments become the kernel's. 0 or -EAGAIN. */
 long wire_ids(long nr, long *a, long *b);
+/* unshare(2) changes more than the kernel knows. */
+int shim_unshare(int flags);
 /* By number, from syscall(): does this call change the kernel's thread of its caller? */
 bool wire_is_for(long nr, long a, long b, long c);
 bool wire_prctl(long option, long a);
