@@ -45,9 +45,10 @@
 #include <sys/syscall.h>
 
 /* How often and how long g_wire waits for an idle M: the template thread makes one in 100 us, or,
- * where the kernel refuses, goes on trying. */
+ * where the kernel refuses, goes on trying. The pauses begin short and double. */
 #define MOVE_TRIES 1000
-#define MOVE_PAUSE_NS (1 * NSEC_PER_MSEC)
+#define MOVE_PAUSE_MIN_NS (20 * NSEC_PER_USEC)
+#define MOVE_PAUSE_MAX_NS (1 * NSEC_PER_MSEC)
 
 /* ---- becoming wired ---- */
 
@@ -120,6 +121,7 @@ static bool wire_now(struct g *g, bool first) {
 bool g_wire(bool first) {
     struct g *g = getg();
     bool in_call = syscall_inside(), done = false;
+    struct timespec pause = {0, MOVE_PAUSE_MIN_NS};
     if (in_call)
         syscall_exit();
     for (int i = 0; i < MOVE_TRIES && !done; i++) {
@@ -127,9 +129,10 @@ bool g_wire(bool first) {
         done = wire_now(g, first);
         section_leave(g);
         if (!done) {
-            struct timespec ts = {0, MOVE_PAUSE_NS};
             g_yield();
-            sys(SYS_nanosleep, &ts, NULL);
+            sys(SYS_nanosleep, &pause, NULL);
+            if ((uint64_t)pause.tv_nsec < MOVE_PAUSE_MAX_NS)
+                pause.tv_nsec *= 2;
         }
     }
     if (in_call)
