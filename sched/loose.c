@@ -90,3 +90,10 @@ bool loose_look(uint64_t now, bool all) {
     next = end + (rest > LOOSE_LOOK_NS ? rest : LOOSE_LOOK_NS);
     return found;
 }
+
+bool loose_yields(struct g *g) {
+    if (status_of(g) != G_LOOSE)
+        return false;
+    g_get_p(g);
+    return true;
+}

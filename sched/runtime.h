@@ -479,8 +479,14 @@ void switch_finish(struct m *m);                    /* first thing on the incomi
 void m_loop(struct m *m);                           /* returns when m is to end */
 bool sched_by_clock(void); /* false: a seed is to decide, not the clock (chaos with one P) */
 uint64_t rng_next(struct p *p);
-/* The running G is to let others run, if sysmon or itself has found so. In a section. */
-void yield_if_asked(struct g *g);
+/* slice.c */
+void slice_ends(struct g *g); /* g, which runs, has been asked to yield. In a section */
+/* The running G lets others run, if sysmon or itself has found that it is to. In a section. */
+static inline void yield_if_asked(struct g *g) {
+    struct p *p = g->m->p;
+    if (p && unlikely(atomic_load_explicit(&p->preempt, memory_order_relaxed)))
+        slice_ends(g);
+}
 
 /* wake.c */
 static inline uint32_t npidle(void) {
@@ -517,6 +523,7 @@ void wired_finish(struct m *m, struct g *prev, enum finish fin)
 void loose_begin(struct g *g); /* g, which has no P, goes on without. In a section */
 void loose_end(struct m *m);   /* its G has a P, or leaves it. In a section */
 struct p *loose_timers(const struct m *m);
+bool loose_yields(struct g *g); /* g has no P. In a section. False: it is wired */
 /* sysmon: Gs that have been loose for long, or all that are, are to get a P. True: look again soon
  */
 bool loose_look(uint64_t now, bool all);
