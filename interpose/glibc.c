@@ -266,6 +266,21 @@ static bool find_stackblock(const struct probe *p) {
     return false;
 }
 
+/* robust_prev, then the head that the kernel knows, still empty: the address of itself, the
+ * distance from a link to its mutex' word, nothing pending. The kernel is not asked
+ * (get_robust_list(2)), since sandboxes forbid that: Chromium's. */
+static bool find_robust(uintptr_t tp) {
+    for (size_t off = 0; off + 32 <= glibc.pthread_size; off += 8) {
+        const uintptr_t *w = (const uintptr_t *)(tp + off), head = tp + off + 8;
+        if (w[0] == head && w[1] == head && (intptr_t)w[2] < 0 && w[3] == 0) {
+            glibc.off_robust_prev = off;
+            glibc.off_robust_head = off + 8;
+            return true;
+        }
+    }
+    return false;
+}
+
 static bool in_stack(const struct probe *p, uintptr_t v) {
     return v - (uintptr_t)p->stack < PROBE_STACK;
 }
@@ -284,14 +299,8 @@ static const char *probe_facts(struct probe *p, const unsigned char *ret) {
         return "user_stack";
     if (!find_stackblock(p))
         return "stackblock";
-    uintptr_t head = 0;
-    size_t len = 0;
-    if (sys(SYS_get_robust_list, 0, &head, &len) || head - tp >= glibc.pthread_size)
+    if (!find_robust(tp))
         return "robust_head";
-    glibc.off_robust_head = head - tp;
-    glibc.off_robust_prev = glibc.off_robust_head - 8;
-    if (*(uintptr_t *)(tp + glibc.off_robust_prev) != head)
-        return "robust_prev";
     uintptr_t resp = (uintptr_t)private_symbol("__resp");
     glibc.resp_from_tp = (intptr_t)(resp - tp);
     glibc.off_res = resp ? *(uintptr_t *)resp - tp : 0;
