@@ -181,14 +181,12 @@ static void write_all(void) {
     }
     patched_calls = true;
     for (size_t i = 0; i < PLACES; i++) {
-        bool lock = places[i].kind == LOCK;
-        if (places[i].why && !lock)
+        if (!places[i].why)
+            write_place(&places[i]);
+        if (places[i].kind == LOCK)
+            patched_locks = !places[i].why; /* the same for both */
+        else if (places[i].why)
             patched_calls = false;
-        if (places[i].why)
-            continue;
-        write_place(&places[i]);
-        if (lock)
-            patched_locks = true;
     }
     protect(PROT_READ | PROT_EXEC);
 }

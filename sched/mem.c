@@ -25,10 +25,9 @@ static struct lock perm_lock;
 static uintptr_t perm_at, perm_end;
 static size_t perm_mapped; /* in all chunks */
 
-static size_t chunk_size(size_t object) {
-    size_t size = perm_mapped / 4;
-    size = size > CHUNK_MAX ? CHUNK_MAX : size < CHUNK ? CHUNK : mem_round_page(size);
-    return object > size ? object : size;
+static size_t chunk_size(size_t least) {
+    size_t size = perm_mapped / 4 < CHUNK_MAX ? perm_mapped / 4 : CHUNK_MAX;
+    return size > least ? mem_round_page(size) : least;
 }
 
 void *mem_permanent(size_t size, size_t align) {
@@ -39,7 +38,7 @@ void *mem_permanent(size_t size, size_t align) {
         lock_release(&perm_lock);
         return (void *)at;
     }
-    size_t want = chunk_size(size + align), least = size + align > CHUNK ? size + align : CHUNK;
+    size_t least = size + align > CHUNK ? size + align : CHUNK, want = chunk_size(least);
     lock_release(&perm_lock);
     /* No system call under the lock; two threads that both get here waste a chunk's rest. */
     uintptr_t chunk = (uintptr_t)mem_map(want);

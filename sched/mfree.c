@@ -36,8 +36,6 @@
 /* Ended ones that m_get looks at before it takes one without a stack. */
 #define REUSE_TRIES 4
 
-_Static_assert(sizeof(struct m *) * END_BATCH <= 4096, "a batch is on a stack");
-
 static _Atomic uint32_t next_id;
 
 struct m *m_new(void) {

@@ -1,7 +1,7 @@
 /* burst_gives_back.c - after 4000 threads at once have ended most of their memory goes back to the
  * system by and by, and 4000 more start afterwards as fresh as the first
  * needs: time */
-#include "check.h"
+#include "util.h"
 
 enum { THREADS = 4000 };
 
@@ -10,14 +10,6 @@ static pthread_cond_t gate = PTHREAD_COND_INITIALIZER;
 static int open_gate, fresh;
 static __thread int counted = 7;
 static pthread_t threads[THREADS];
-
-static long resident_kb(void) {
-    long size, resident = 0;
-    FILE *f = fopen("/proc/self/statm", "r");
-    CHECK(f && fscanf(f, "%ld %ld", &size, &resident) == 2, "cannot read statm");
-    fclose(f);
-    return resident * (sysconf(_SC_PAGESIZE) / 1024);
-}
 
 static void *wait_at_gate(void *arg) {
     pthread_mutex_lock(&lock);

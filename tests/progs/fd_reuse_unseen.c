@@ -11,15 +11,6 @@
 
 enum { ROUNDS = 30 };
 
-static long unseen_call(long nr, long a, long b) {
-    long result;
-    __asm__ volatile("syscall"
-                     : "=a"(result)
-                     : "a"(nr), "D"(a), "S"(b), "d"(0)
-                     : "rcx", "r11", "memory");
-    return result;
-}
-
 /* Two sockets that have been used; the lowest numbers that are free. */
 static void use_sockets(int fd[2]) {
     char c = 'x';
@@ -60,8 +51,8 @@ static void unseen(int round) {
     char text[16];
     struct iovec v = {text, 4};
     use_sockets(fd);
-    WANT(unseen_call(SYS_close, fd[0], 0), 0);
-    WANT(unseen_call(SYS_open, (long)"/proc/self/exe", O_RDONLY), fd[0]);
+    WANT(unseen_call(SYS_close, fd[0], 0, 0, 0), 0);
+    WANT(unseen_call(SYS_open, (long)"/proc/self/exe", O_RDONLY, 0, 0), fd[0]);
     if (round % 2)
         WANT(read(fd[0], text, 4), 4);
     else
@@ -75,8 +66,8 @@ static void unseen_for_writing(int round) {
     int fd[2];
     struct iovec v = {(void *)"text", 4};
     use_sockets(fd);
-    WANT(unseen_call(SYS_close, fd[0], 0), 0);
-    WANT(unseen_call(SYS_open, (long)"/dev/null", O_WRONLY), fd[0]);
+    WANT(unseen_call(SYS_close, fd[0], 0, 0, 0), 0);
+    WANT(unseen_call(SYS_open, (long)"/dev/null", O_WRONLY, 0, 0), fd[0]);
     WANT(round % 2 ? write(fd[0], "text", 4) : writev(fd[0], &v, 1), 4);
     DONE(close(fd[0]));
     DONE(close(fd[1]));

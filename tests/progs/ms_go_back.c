@@ -26,16 +26,6 @@ static int
 static int inside, done;
 static void (*keep)(struct keeper *);
 
-static int kernel_threads(void) {
-    int n = 0;
-    DIR *tasks = opendir("/proc/self/task");
-    CHECK(tasks, "cannot open /proc/self/task");
-    for (struct dirent *d; (d = readdir(tasks));)
-        n += d->d_name[0] != '.';
-    closedir(tasks);
-    return n;
-}
-
 static void wait_at_gate(int closed) {
     while (__atomic_load_n(gate, __ATOMIC_ACQUIRE) == closed)
         syscall(SYS_futex, gate, FUTEX_WAIT, closed, NULL, NULL, 0);
@@ -92,7 +82,7 @@ static void burst(void (*keeps)(struct keeper *), void (*look)(void)) {
 static void few_are_left(void) {
     int64_t deadline = now_ns(CLOCK_MONOTONIC) + 100 * SECOND_NS;
     int n;
-    while ((n = kernel_threads()) > FEW && now_ns(CLOCK_MONOTONIC) < deadline)
+    while ((n = kernel_thread_count()) > FEW && now_ns(CLOCK_MONOTONIC) < deadline)
         pause_ms(100);
     CHECK(n <= FEW, "of %d kernel threads %d are left", THREADS, n);
 }
@@ -121,16 +111,6 @@ static void children_live(void) {
 
 /* ---- io_uring, by system calls that nobody sees ---- */
 
-static long unseen_call(long nr, long a, long b, long c, long d, long e) {
-    register long r10 __asm__("r10") = d, r8 __asm__("r8") = e, r9 __asm__("r9") = 0;
-    long result;
-    __asm__ volatile("syscall"
-                     : "=a"(result)
-                     : "a"(nr), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
-                     : "rcx", "r11", "memory");
-    return result;
-}
-
 static bool uring_refused(void) {
     struct io_uring_params p = {0};
     long f = syscall(SYS_io_uring_setup, 1, &p);
@@ -149,7 +129,7 @@ static void *ring_map(struct keeper *k, size_t n, off_t what) {
 static void submit_read(struct keeper *k) {
     struct io_uring_params is = {0};
     DONE(pipe(k->fd));
-    k->ring = (int)DONE(unseen_call(SYS_io_uring_setup, 1, (long)&is, 0, 0, 0));
+    k->ring = (int)DONE(unseen_call(SYS_io_uring_setup, 1, (long)&is, 0, 0));
     CHECK(k->ring >= 0, "io_uring_setup: %d", k->ring);
     char *sq = ring_map(k, is.sq_off.array + sizeof(unsigned), IORING_OFF_SQ_RING);
     struct io_uring_sqe *sqe = ring_map(k, sizeof *sqe, IORING_OFF_SQES);
@@ -157,7 +137,7 @@ static void submit_read(struct keeper *k) {
     sqe->addr = (uintptr_t)&k->byte;
     *(unsigned *)(sq + is.sq_off.array) = 0;
     __atomic_store_n((unsigned *)(sq + is.sq_off.tail), 1, __ATOMIC_RELEASE);
-    WANT(unseen_call(SYS_io_uring_enter, k->ring, 1, 0, 0, 0), 1);
+    WANT(unseen_call(SYS_io_uring_enter, k->ring, 1, 0, 0), 1);
 }
 
 static void reads_come(void) {
@@ -167,7 +147,7 @@ static void reads_come(void) {
         WANT(write(k->fd[1], "x", 1), 1);
         long entered; /* preempt=50 interrupts also what nobody sees sleep */
         do
-            entered = unseen_call(SYS_io_uring_enter, k->ring, 0, 1, IORING_ENTER_GETEVENTS, 0);
+            entered = unseen_call(SYS_io_uring_enter, k->ring, 0, 1, IORING_ENTER_GETEVENTS);
         while (entered == -EINTR);
         WANT(entered, 0);
         WANT(k->byte, 'x');

@@ -35,6 +35,17 @@ static inline void child_exits(pid_t pid, int want) {
           "expected the child to exit with %d, came wait status %x", want, (unsigned)status);
 }
 
+/* A system call that no library sees, of up to four arguments. The result, or -errno. */
+static inline long unseen_call(long nr, long a, long b, long c, long d) {
+    register long r10 __asm__("r10") = d, r8 __asm__("r8") = 0, r9 __asm__("r9") = 0;
+    long result;
+    __asm__ volatile("syscall"
+                     : "=a"(result)
+                     : "a"(nr), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
+                     : "rcx", "r11", "memory");
+    return result;
+}
+
 /* How many KB of memory are resident. */
 static inline long resident_kb(void) {
     long pages;
